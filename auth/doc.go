@@ -1,0 +1,2 @@
+// Package auth: stub.
+package auth

@@ -1,0 +1,12 @@
+package rewrite
+
+import "fmt"
+
+// Reasons for closing a connection.
+const (
+	ReasonMalformed   = "request-malformed"
+	ReasonBadUpstream = "upstream-response-malformed"
+)
+
+func (e *Error) Error() string { return fmt.Sprintf("%s: %v", e.Reason, e.Err) }
+func (e *Error) Unwrap() error { return e.Err }

@@ -1,0 +1,69 @@
+package rewrite
+
+import (
+	"context"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/tenancy"
+	"weir/upstream"
+)
+
+// Pool is what a rewrite asks of the pool; *upstream.Pool provides it.
+type Pool interface {
+	Brokers() []upstream.Broker
+	Controller() int32
+	Request(ctx context.Context, req kmsg.Request) (kmsg.Response, error)
+	TopicNames(ctx context.Context, ids [][16]byte) map[[16]byte]string
+	LearnTopic(id [16]byte, name string)
+	ListTopics(ctx context.Context, prefix string) ([]string, error)
+}
+
+// Session is what stays the same for all exchanges of one client connection,
+// and the little that Kafka binds to a connection. Map runs on the connection's
+// reading goroutine, Unmap on its answering one: mu guards what both touch.
+type Session struct {
+	Space     tenancy.Namespace
+	ClusterID string // virtual
+	Principal string // logical, "User:alice"
+	Pool      Pool
+	// Address is where this client reaches a node of the pool: the gateway's own host and port.
+	Address func(node int32) (host string, port int32)
+	// Foreign says whether a text names something that is not this instance's:
+	// another instance's prefix, a broker's host, the gateway's principal, the pool's cluster id.
+	Foreign func(text string) bool
+
+	mu            sync.Mutex
+	fetchSessions map[int32]struct{} // ids the broker issued on this connection (protocol.md 2.3)
+	groupTypes    map[string]string  // virtual group → protocol type seen in JoinGroup (2.5)
+}
+
+// Exchange is one request on its way through its rewrite.
+type Exchange struct {
+	*Session
+	Ctx      context.Context // ends with the connection
+	Key      int16
+	Version  int16
+	ClientID *string
+}
+
+// Plan says what becomes of a request. Exactly one of Answer and Request is not
+// nil. Both are bodies (what follows the header), in pieces that are written
+// one after the other; they may alias the body they were made from.
+type Plan struct {
+	Answer  [][]byte
+	Request [][]byte
+	// Silent: the broker will not answer (Produce with acks=0), nor do we.
+	Silent bool
+	// Unmap turns the broker's response body into the client's. It may return
+	// pieces that alias body.
+	Unmap func(body []byte) ([][]byte, error)
+}
+
+// Error closes the connection. Reason is immutable: metric label and log
+// attribute. Err is for our log only.
+type Error struct {
+	Reason string
+	Err    error
+}

@@ -1,0 +1,39 @@
+package rewrite
+
+import "github.com/twmb/franz-go/pkg/kmsg"
+
+// API is one row of the table: what a tenant may send and what becomes of it.
+type API struct {
+	Key      kmsg.Key
+	Min, Max int16
+	// Says is the lowest version that ApiVersions advertises where it differs
+	// from Min (librdkafka wants to see Produce 0, which is refused; KIP-896).
+	Says int16
+	// Local keys are answered by the gateway itself and need nothing of the pool.
+	Local bool
+	// Map turns the request's body into a Plan. nil for the keys that package
+	// proxy answers before there is a session (ApiVersions, SASL).
+	Map func(x *Exchange, body []byte) (Plan, error)
+}
+
+// table is the security boundary: a key or version that is absent is refused
+// and not advertised.
+var table = []API{
+	{Key: kmsg.Heartbeat, Min: 0, Max: 4, Says: 0, Map: typed(heartbeat)},
+	{Key: kmsg.SASLHandshake, Min: 0, Max: 1, Local: true},
+	{Key: kmsg.ApiVersions, Min: 0, Max: 5, Local: true},
+	{Key: kmsg.SASLAuthenticate, Min: 0, Max: 2, Local: true},
+}
+
+// Table returns all rows in order of key.
+func Table() []API { return table }
+
+// Lookup finds the row for one request; ok is false if a tenant may not send it.
+func Lookup(key, version int16) (API, bool) {
+	for _, a := range table {
+		if int16(a.Key) == key {
+			return a, version >= a.Min && version <= a.Max
+		}
+	}
+	return API{}, false
+}

@@ -1,0 +1,62 @@
+package rewrite
+
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// outcome is what a typed rewrite returns: answer or forward.
+type outcome[P kmsg.Response] struct {
+	local bool
+	resp  P             // if local
+	unmap func(P) error // if forwarded; nil: the response passes as it is
+}
+
+// answer ends the exchange here with resp.
+func answer[P kmsg.Response](resp P) outcome[P] { return outcome[P]{local: true, resp: resp} }
+
+// forward sends the (changed) request on; unmap makes the broker's response the client's.
+func forward[P kmsg.Response](unmap func(P) error) outcome[P] { return outcome[P]{unmap: unmap} }
+
+// typed lifts a rewrite over kmsg types to one over bodies: decode, map,
+// encode; and on the way back the same. A body that does not decode to its last
+// byte closes the connection, as Kafka does.
+func typed[Q kmsg.Request, P kmsg.Response](rewrite func(*Exchange, Q) (outcome[P], error)) func(*Exchange, []byte) (Plan, error) {
+	return func(x *Exchange, body []byte) (Plan, error) {
+		req, _ := kmsg.RequestForKey(x.Key).(Q)
+		req.SetVersion(x.Version)
+		if err := decode(req, body); err != nil {
+			return Plan{}, &Error{Reason: ReasonMalformed, Err: fmt.Errorf("%s v%d: %w", kmsg.NameForKey(x.Key), x.Version, err)}
+		}
+		out, err := rewrite(x, req)
+		if err != nil {
+			return Plan{}, err
+		}
+		if out.local {
+			out.resp.SetVersion(x.Version)
+			return Plan{Answer: [][]byte{out.resp.AppendTo(nil)}}, nil
+		}
+		return Plan{
+			Request: [][]byte{req.AppendTo(nil)},
+			Unmap: func(body []byte) ([][]byte, error) {
+				if out.unmap == nil {
+					return [][]byte{body}, nil
+				}
+				resp, _ := req.ResponseKind().(P)
+				resp.SetVersion(x.Version)
+				if err := decode(resp, body); err != nil {
+					return nil, &Error{Reason: ReasonBadUpstream, Err: fmt.Errorf("%s v%d response: %w", kmsg.NameForKey(x.Key), x.Version, err)}
+				}
+				if err := out.unmap(resp); err != nil {
+					return nil, err
+				}
+				return [][]byte{resp.AppendTo(nil)}, nil
+			},
+		}, nil
+	}
+}
+
+// decode reads all of body into m, refusing what kmsg would let pass: arrays
+// announced longer than the bytes that are left, and bytes after the end.
+func decode(m interface{ ReadFrom([]byte) error }, body []byte) error { return m.ReadFrom(body) }

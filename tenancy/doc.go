@@ -1,0 +1,2 @@
+// Package tenancy: stub.
+package tenancy

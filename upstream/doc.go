@@ -1,0 +1,2 @@
+// Package upstream: stub.
+package upstream
