@@ -36,6 +36,9 @@ type Config struct {
 	// MaxReauth bounds a session's lifetime (KIP-368); clients re-authenticate
 	// before it ends. 0: no bound.
 	MaxReauth time.Duration
+	// AutoCreateTopics lets a Metadata request create topics that are missing,
+	// as auto.create.topics.enable does on a broker. The pool itself must not.
+	AutoCreateTopics bool
 	// DrainGrace is how long connections are still accepted after a drain has
 	// begun, and DrainSpread over how long the open ones are then closed, each
 	// after the exchange in flight. 5s and 30s if zero.
@@ -45,6 +48,9 @@ type Config struct {
 // Listener is one address on which Kafka clients arrive.
 type Listener struct {
 	Address string // host:port to bind
+	// ReusePort lets several gateway processes of one host share the address
+	// (SO_REUSEPORT), for rolling restarts.
+	ReusePort bool
 	// TLS is nil for SASL_PLAINTEXT, which is for loopback and tests.
 	TLS *tls.Config
 	// SNI routes by the host name of the TLS handshake; nil: off.

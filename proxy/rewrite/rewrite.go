@@ -50,7 +50,8 @@ type Exchange struct {
 
 // Plan says what becomes of a request. Exactly one of Answer and Request is not
 // nil. Both are bodies (what follows the header), in pieces that are written
-// one after the other; they may alias the body they were made from.
+// one after the other; they may alias the body they were made from. The request's
+// body is gone once Request has been written: Unmap must not refer to it.
 type Plan struct {
 	Answer  [][]byte
 	Request [][]byte
