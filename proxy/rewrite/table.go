@@ -28,12 +28,20 @@ var table = []API{
 // Table returns all rows in order of key.
 func Table() []API { return table }
 
-// Lookup finds the row for one request; ok is false if a tenant may not send it.
-func Lookup(key, version int16) (API, bool) {
-	for _, a := range table {
-		if int16(a.Key) == key {
-			return a, version >= a.Min && version <= a.Max
-		}
+// rowOf is the index of each key's row in table plus one, 0 for keys without.
+var rowOf = func() (rows [128]uint8) {
+	for i, a := range table {
+		rows[a.Key] = uint8(i + 1)
 	}
-	return API{}, false
+	return rows
+}()
+
+// Lookup finds the row for one request in constant time; ok is false if a
+// tenant may not send it.
+func Lookup(key, version int16) (API, bool) {
+	if key < 0 || int(key) >= len(rowOf) || rowOf[key] == 0 {
+		return API{}, false
+	}
+	a := table[rowOf[key]-1]
+	return a, version >= a.Min && version <= a.Max
 }

@@ -1,0 +1,194 @@
+package rewrite
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+)
+
+// Bits of authorized_operations are 1<<code of Kafka's AclOperation. There are
+// no ACLs yet: within an instance everybody may do all that the table serves.
+// The broker's own masks never pass, since they show the gateway's rights.
+const (
+	opRead            = 1 << 3
+	opWrite           = 1 << 4
+	opCreate          = 1 << 5
+	opDelete          = 1 << 6
+	opAlter           = 1 << 7
+	opDescribe        = 1 << 8
+	opDescribeConfigs = 1 << 10
+	opAlterConfigs    = 1 << 11
+	opIdempotentWrite = 1 << 12
+
+	// The masks cover what Kafka's AclEntry.supportedOperations names for each
+	// resource type; of the cluster's only those that a tenant can use.
+	topicOperations   int32 = opRead | opWrite | opCreate | opDelete | opAlter | opDescribe | opDescribeConfigs | opAlterConfigs
+	groupOperations   int32 = opRead | opDelete | opDescribe | opDescribeConfigs | opAlterConfigs
+	clusterOperations int32 = opCreate | opDescribe | opDescribeConfigs | opIdempotentWrite
+
+	// operationsNotAsked is what Kafka answers when a client did not ask.
+	operationsNotAsked int32 = -1 << 31
+)
+
+// operations returns mask if the client asked for it.
+func operations(asked bool, mask int32) int32 {
+	if asked {
+		return mask
+	}
+	return operationsNotAsked
+}
+
+// topicID is a topic's id (KIP-516); zero means "by name".
+type topicID = [16]byte
+
+// metadataTopicID is the id of __cluster_metadata (Kafka's
+// Uuid.METADATA_TOPIC_ID): like zero it is nobody's.
+func metadataTopicID() topicID { return topicID{15: 1} }
+
+// physicalTopic maps a topic's name; ok is false if the name is not one that a
+// topic may have (protocol.md 2.1), which must not be forwarded: the prefix
+// would turn it into a legal one. Metadata and CreateTopics answer
+// INVALID_TOPIC_EXCEPTION, all others UNKNOWN_TOPIC_OR_PARTITION.
+func (s *Session) physicalTopic(virtual string) (physical string, ok bool) {
+	return s.Space.Physical(virtual), legalTopic(virtual, len(s.Space.Prefix()))
+}
+
+func legalTopic(virtual string, prefix int) bool {
+	if virtual == "" || virtual == "." || virtual == ".." || len(virtual) > 249-prefix {
+		return false
+	}
+	for i := range len(virtual) {
+		if !nameByte(virtual[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// virtualTopic maps a topic's name of a response. A name of somebody else
+// closes the connection: the broker answered for a topic that was not asked for.
+func (s *Session) virtualTopic(physical string) (string, error) {
+	return s.virtualName("topic", physical)
+}
+
+// virtualGroup is virtualTopic for groups.
+func (s *Session) virtualGroup(physical string) (string, error) {
+	return s.virtualName("group", physical)
+}
+
+// virtualTxn is virtualTopic for transactional ids.
+func (s *Session) virtualTxn(physical string) (string, error) {
+	return s.virtualName("transactional id", physical)
+}
+
+func (s *Session) virtualName(kind, physical string) (string, error) {
+	virtual, ok := s.Space.Virtual(physical)
+	if !ok {
+		return "", &Error{Reason: ReasonBadUpstream, Err: fmt.Errorf("broker answered with %s %q outside namespace %q", kind, physical, s.Space.Prefix())}
+	}
+	return virtual, nil
+}
+
+// physicalOrNil maps a group or transactional id that may be absent. Null and
+// "" are sentinels and stay what they are.
+func (s *Session) physicalOrNil(virtual *string) *string {
+	if virtual == nil || *virtual == "" {
+		return virtual
+	}
+	physical := s.Space.Physical(*virtual)
+	return &physical
+}
+
+// ownTopics returns the virtual names of those ids that are topics of this
+// instance. Every other id (foreign, unknown, zero, the metadata topic's) is
+// absent and answered UNKNOWN_TOPIC_ID, in one and the same shape.
+func (x *Exchange) ownTopics(ids []topicID) map[topicID]string {
+	ask := make([]topicID, 0, len(ids))
+	for _, id := range ids {
+		if id != (topicID{}) && id != metadataTopicID() {
+			ask = append(ask, id)
+		}
+	}
+	own := make(map[topicID]string, len(ask))
+	if len(ask) == 0 {
+		return own
+	}
+	for id, physical := range x.Pool.TopicNames(x.Ctx, ask) {
+		if virtual, ok := x.Space.Virtual(physical); ok {
+			own[id] = virtual
+		}
+	}
+	return own
+}
+
+// learnTopic tells the pool what a broker's answer said of an id, so that the
+// client's next request with that id is not held up by a look-up.
+func (s *Session) learnTopic(id topicID, physical string) {
+	if id != (topicID{}) {
+		s.Pool.LearnTopic(id, physical)
+	}
+}
+
+// Text is what a client may read of a broker's error message (protocol.md 2.8).
+// Kafka writes names into some of them: there this instance's prefix is
+// removed, and a text that still names something foreign becomes the code's
+// standard text. All other codes only ever have their standard text. Null stays
+// null and success has no text.
+func (s *Session) Text(code int16, msg *string) *string {
+	if msg == nil || code == 0 {
+		return nil
+	}
+	if speaks(code) {
+		text := s.stripPrefix(*msg)
+		if s.Foreign != nil && !s.Foreign(text) {
+			return &text
+		}
+	}
+	return standardText(code)
+}
+
+// standardText is Kafka's general description of a code, which names nothing.
+func standardText(code int16) *string {
+	text := kerr.UnknownServerError.Description
+	if e := kerr.TypedErrorForCode(code); e != nil {
+		text = e.Description
+	}
+	return &text
+}
+
+// speaks reports whether Kafka's text for a code says more than the code, and
+// names nothing but what the request named.
+func speaks(code int16) bool {
+	switch code {
+	case 17, 37, 38, 39, 40, 42, 44, 69, 128, 130, 131, 132, 134, 135:
+		return true
+	}
+	return false
+}
+
+// stripPrefix removes this instance's prefix where a physical name begins. In
+// "demo.my-demo.x" of instance demo only the first "demo." is a prefix: what
+// precedes the second may stand within a name.
+func (s *Session) stripPrefix(text string) string {
+	prefix := s.Space.Prefix()
+	var out strings.Builder
+	for at := 0; ; {
+		i := strings.Index(text[at:], prefix)
+		if i < 0 {
+			out.WriteString(text[at:])
+			return out.String()
+		}
+		i += at
+		out.WriteString(text[at:i])
+		if i > 0 && nameByte(text[i-1]) {
+			out.WriteString(prefix)
+		}
+		at = i + len(prefix)
+	}
+}
+
+// nameByte reports whether c may stand in a topic's name.
+func nameByte(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-'
+}
