@@ -19,7 +19,9 @@ type API struct {
 // table is the security boundary: a key or version that is absent is refused
 // and not advertised.
 var table = []API{
-	{Key: kmsg.Heartbeat, Min: 0, Max: 4, Says: 0, Map: typed(heartbeat)},
+	{Key: kmsg.FindCoordinator, Min: 0, Max: 6, Map: typed(findCoordinator)},
+	{Key: kmsg.Heartbeat, Min: 0, Max: 4, Map: typed(heartbeat)},
+	{Key: kmsg.LeaveGroup, Min: 0, Max: 5, Map: typed(leaveGroup)},
 	{Key: kmsg.SASLHandshake, Min: 0, Max: 1, Local: true},
 	{Key: kmsg.ApiVersions, Min: 0, Max: 5, Local: true},
 	{Key: kmsg.SASLAuthenticate, Min: 0, Max: 2, Local: true},

@@ -1,0 +1,83 @@
+package rewrite
+
+import (
+	"math"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+)
+
+// Groups and transactional ids: what a coordinator keeps.
+
+// maxIDBytes is what an i16 string can hold (Kafka's protocol guide): the
+// broker refuses more also where the wire (flexible versions) allows it.
+const maxIDBytes = math.MaxInt16
+
+// physicalGroup maps a group's id; ok is false if it is "" (a sentinel, which
+// the prefix would make a legal id) or too long with the prefix before it. Both
+// are answered INVALID_GROUP_ID and never forwarded.
+func (s *Session) physicalGroup(virtual string) (physical string, ok bool) {
+	physical = s.Space.Physical(virtual)
+	return physical, virtual != "" && len(physical) <= maxIDBytes
+}
+
+// physicalTxn is physicalGroup for transactional ids, answered INVALID_REQUEST
+// as Kafka's TransactionCoordinator does for "".
+func (s *Session) physicalTxn(virtual string) (physical string, ok bool) {
+	return s.physicalGroup(virtual)
+}
+
+// invalidGroup and invalidTxn are what a client is told of an id that has no
+// physical form.
+func invalidGroup() int16 { return kerr.InvalidGroupID.Code }
+func invalidTxn() int16   { return kerr.InvalidRequest.Code }
+
+// placed is a row of an answer that the gateway writes itself, and where in the
+// request its subject stood.
+type placed[T any] struct {
+	at  int
+	row T
+}
+
+// splice puts own rows (ascending by place) among the broker's, so that an
+// answer has the request's order. It never mixes up rows: a broker that answers
+// in another order only loses that order.
+func splice[T any](rows []T, own []placed[T]) []T {
+	for _, p := range own {
+		rows = slices.Insert(rows, min(p.at, len(rows)), p.row)
+	}
+	return rows
+}
+
+// own maps the physical names of a broker's list in place and drops what is
+// not this instance's; name points to an entry's name.
+func own[T any](x *Exchange, rows []T, name func(*T) *string) []T {
+	kept := rows[:0]
+	for _, row := range rows {
+		n := name(&row)
+		if virtual, ok := x.Space.Virtual(*n); ok && virtual != "" {
+			*n = virtual
+			kept = append(kept, row)
+		}
+	}
+	return kept
+}
+
+// refuseGroups maps a list of groups in place and returns what can be asked of
+// the broker; refuse makes the row of one that has no physical form.
+func refuseGroups[T any](x *Exchange, groups []string, refuse func(group string) T) (asked []string, refused []placed[T]) {
+	asked = make([]string, 0, len(groups))
+	for i, group := range groups {
+		if physical, ok := x.physicalGroup(group); ok {
+			asked = append(asked, physical)
+		} else {
+			refused = append(refused, placed[T]{i, refuse(group)})
+		}
+	}
+	return asked, refused
+}
+
+// gatewayClientHost is what client_host shows: the broker only sees the
+// gateway, and what it sees of it is not the client's business. The form is
+// Kafka's InetAddress.toString.
+const gatewayClientHost = "/0.0.0.0"

@@ -1,0 +1,305 @@
+package rewrite
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"text/template"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/tools/txtar"
+)
+
+// Scenarios are testdata/<NN_api>/*.txtar, NN being the API key. One file is one
+// exchange of instance "acme", run for every version that it lists:
+//
+//	What this shows, in words.
+//	versions: 0-2,4
+//
+//	-- pool --       optional {"topics": [physical names], "answers": {"<key>": response}};
+//	                 without it the pool holds acme.orders, acme.payments, other.orders
+//	-- request --    what the client sends
+//	-- forwarded --  what the broker gets; absent: the gateway answers by itself
+//	-- broker --     what the broker answers; absent: the exchange ends with forwarded
+//	-- response --   what the client gets
+//
+// Bodies are kmsg structs as JSON over their defaults. Each is encoded and
+// decoded at the version under test before it is compared, so a field that a
+// version does not have is ignored, and one file serves versions that differ
+// only in such fields. "error: <reason>" in the head instead of a response (or
+// forwarded) is the Error that closes the connection.
+//
+// Within JSON these stand for values (text/template):
+//
+//	{{id "acme.orders"}}                       a topic's id; {{id ""}} is zero
+//	{{subscription 3 "orders" "payments"}}     consumer protocol, version, topics (base64)
+//	{{assignment 1 "orders" "payments"}}       the same for an assignment; partition 0 of each
+//	{{bytes "text"}}                           base64 of text
+//	{{long 300}}                               300 times x, without quotes
+//
+// No response may hold a name or address of the pool: that is checked of all.
+type scenario struct {
+	name     string
+	key      int16
+	versions []int16
+	err      string
+	files    map[string]string
+}
+
+func TestScenarios(t *testing.T) {
+	for _, s := range loadScenarios(t) {
+		for _, v := range s.versions {
+			t.Run(fmt.Sprintf("%s/v%d", s.name, v), func(t *testing.T) { s.run(t, v) })
+		}
+	}
+}
+
+func (s scenario) run(t *testing.T, version int16) {
+	api, ok := Lookup(s.key, version)
+	if !ok || api.Map == nil {
+		t.Fatalf("%s v%d is not in the table", kmsg.NameForKey(s.key), version)
+	}
+	x := &Exchange{Session: newSession(s.pool(t)), Ctx: t.Context(), Key: s.key, Version: version}
+
+	plan, err := api.Map(x, s.body(t, "request", version))
+	if s.files["forwarded"] == "" && s.files["response"] == "" {
+		s.wantError(t, err)
+		return
+	}
+	if err != nil {
+		t.Fatalf("map: %v", err)
+	}
+	if s.files["forwarded"] == "" {
+		if plan.Answer == nil {
+			t.Fatalf("forwarded, want a local answer: %s", show(t, s.decode(t, "forwarded", version, join(plan.Request))))
+		}
+		s.check(t, "response", version, join(plan.Answer))
+		return
+	}
+	if plan.Answer != nil {
+		t.Fatalf("answered locally, want forwarded: %s", show(t, s.decode(t, "response", version, join(plan.Answer))))
+	}
+	s.check(t, "forwarded", version, join(plan.Request))
+	if s.files["broker"] == "" {
+		return
+	}
+	pieces, err := plan.Unmap(s.body(t, "broker", version))
+	if s.err != "" {
+		s.wantError(t, err)
+		return
+	}
+	if err != nil {
+		t.Fatalf("unmap: %v", err)
+	}
+	s.check(t, "response", version, join(pieces))
+}
+
+func (s scenario) wantError(t *testing.T, err error) {
+	t.Helper()
+	var e *Error
+	if !errors.As(err, &e) || e.Reason != s.err {
+		t.Fatalf("got error %v, want reason %q", err, s.err)
+	}
+}
+
+// check compares a body with the scenario's file of that name.
+func (s scenario) check(t *testing.T, file string, version int16, got []byte) {
+	t.Helper()
+	want := s.decode(t, file, version, s.body(t, file, version))
+	if diff := cmp.Diff(want, s.decode(t, file, version, got), cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(kmsg.Tags{})); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", file, diff)
+	}
+	if file == "response" {
+		for _, secret := range []string{"acme.", "other.", "pool.internal"} {
+			if bytes.Contains(bytes.ReplaceAll(got, []byte("acme.weir.test"), nil), []byte(secret)) {
+				t.Errorf("the response holds %q", secret)
+			}
+		}
+	}
+}
+
+// message is a kmsg request or response.
+type message interface {
+	SetVersion(int16)
+	AppendTo([]byte) []byte
+	ReadFrom([]byte) error
+}
+
+// blank returns the message that file holds, at its defaults.
+func (s scenario) blank(file string, version int16) message {
+	var m message = kmsg.RequestForKey(s.key)
+	if file == "broker" || file == "response" {
+		m = kmsg.ResponseForKey(s.key)
+	}
+	m.SetVersion(version)
+	return m
+}
+
+func (s scenario) decode(t *testing.T, file string, version int16, body []byte) message {
+	t.Helper()
+	m := s.blank(file, version)
+	if err := m.ReadFrom(body); err != nil {
+		t.Fatalf("%s is not a %T v%d: %v", file, m, version, err)
+	}
+	return m
+}
+
+// body encodes the scenario's file of that name.
+func (s scenario) body(t *testing.T, file string, version int16) []byte {
+	t.Helper()
+	m := s.blank(file, version)
+	unmarshal(t, s.name+": "+file, s.files[file], m)
+	m.SetVersion(version)
+	return m.AppendTo(nil)
+}
+
+func (s scenario) pool(t *testing.T) *fakePool {
+	if s.files["pool"] == "" {
+		return newFakePool("acme.orders", "acme.payments", "other.orders")
+	}
+	var spec struct {
+		Topics  []string                   `json:"topics"`
+		Answers map[string]json.RawMessage `json:"answers"`
+	}
+	unmarshal(t, s.name+": pool", s.files["pool"], &spec)
+	p := newFakePool(spec.Topics...)
+	for k, raw := range spec.Answers {
+		key, err := strconv.ParseInt(k, 10, 16)
+		if err != nil {
+			t.Fatalf("%s: pool: answers: key %q: %v", s.name, k, err)
+		}
+		resp := kmsg.ResponseForKey(int16(key))
+		unmarshal(t, s.name+": pool: answers", string(raw), resp)
+		p.answers[int16(key)] = resp
+	}
+	return p
+}
+
+func loadScenarios(t *testing.T) []scenario {
+	paths, err := filepath.Glob("testdata/*/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []scenario
+	for _, path := range paths {
+		ar, err := txtar.ParseFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.Base(filepath.Dir(path))
+		number, _, _ := strings.Cut(dir, "_")
+		key, err := strconv.ParseInt(number, 10, 16)
+		if err != nil {
+			t.Fatalf("%s: the folder does not begin with an API key", path)
+		}
+		s := scenario{name: dir + "/" + strings.TrimSuffix(filepath.Base(path), ".txtar"), key: int16(key), files: map[string]string{}}
+		for line := range strings.Lines(string(ar.Comment)) {
+			if list, ok := strings.CutPrefix(line, "versions:"); ok {
+				s.versions = parseVersions(t, path, list)
+			}
+			if reason, ok := strings.CutPrefix(line, "error:"); ok {
+				s.err = strings.TrimSpace(reason)
+			}
+		}
+		if len(s.versions) == 0 {
+			t.Fatalf("%s: no versions", path)
+		}
+		for _, f := range ar.Files {
+			s.files[f.Name] = string(f.Data)
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// parseVersions reads "0-2,4".
+func parseVersions(t *testing.T, path, list string) []int16 {
+	var versions []int16
+	for span := range strings.SplitSeq(strings.TrimSpace(list), ",") {
+		from, to, isRange := strings.Cut(strings.TrimSpace(span), "-")
+		if !isRange {
+			to = from
+		}
+		lo, err1 := strconv.ParseInt(from, 10, 16)
+		hi, err2 := strconv.ParseInt(to, 10, 16)
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatalf("%s: versions %q: %v", path, list, err)
+		}
+		for v := lo; v <= hi; v++ {
+			versions = append(versions, int16(v))
+		}
+	}
+	return versions
+}
+
+// unmarshal expands text as a template and reads it, strictly, as JSON into v.
+func unmarshal(t *testing.T, what, text string, v any) {
+	t.Helper()
+	tmpl, err := template.New(what).Funcs(template.FuncMap{
+		"id":           func(physical string) (string, error) { return toJSON(idOf(physical)) },
+		"subscription": func(version int, topics ...string) (string, error) { return toJSON(subscriptionBlob(version, topics...)) },
+		"assignment":   func(version int, topics ...string) (string, error) { return toJSON(assignmentBlob(version, topics...)) },
+		"bytes":        func(text string) (string, error) { return toJSON([]byte(text)) },
+		"long":         func(n int) string { return strings.Repeat("x", n) },
+	}).Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var expanded bytes.Buffer
+	if err := tmpl.Execute(&expanded, nil); err != nil {
+		t.Fatal(err)
+	}
+	dec := json.NewDecoder(&expanded)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+}
+
+func toJSON(v any) (string, error) {
+	raw, err := json.Marshal(v)
+	return string(raw), err
+}
+
+func show(t *testing.T, v any) string {
+	raw, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
+func join(pieces [][]byte) []byte { return bytes.Join(pieces, nil) }
+
+// subscriptionBlob is a consumer protocol subscription: owned is topics, partition 0; generation 7; rack "r1".
+func subscriptionBlob(version int, topics ...string) []byte {
+	m := kmsg.NewConsumerMemberMetadata()
+	m.Version, m.Topics, m.UserData, m.Generation = int16(version), topics, []byte("opaque orders"), 7
+	rack := "r1"
+	m.Rack = &rack
+	for _, topic := range topics {
+		owned := kmsg.NewConsumerMemberMetadataOwnedPartition()
+		owned.Topic, owned.Partitions = topic, []int32{0}
+		m.OwnedPartitions = append(m.OwnedPartitions, owned)
+	}
+	return m.AppendTo(nil)
+}
+
+// assignmentBlob is a consumer protocol assignment of partition 0 of each topic.
+func assignmentBlob(version int, topics ...string) []byte {
+	m := kmsg.NewConsumerMemberAssignment()
+	m.Version, m.UserData = int16(version), []byte("opaque orders")
+	for _, topic := range topics {
+		a := kmsg.NewConsumerMemberAssignmentTopic()
+		a.Topic, a.Partitions = topic, []int32{0}
+		m.Topics = append(m.Topics, a)
+	}
+	return m.AppendTo(nil)
+}
