@@ -1,6 +1,10 @@
 package admin
 
 import (
+	"cmp"
+	"crypto/rand"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -16,7 +20,7 @@ import (
 type Config struct {
 	Store     *tenancy.Store
 	Directory *tenancy.Directory
-	Pools     map[string]*upstream.Pool
+	Pools     map[string]*upstream.Pool // by name
 	Gatherer  prometheus.Gatherer
 	Log       *slog.Logger
 	Now       func() time.Time // time.Now if nil
@@ -30,14 +34,73 @@ type Config struct {
 	// Endpoints are the bootstrap addresses (host:port) at which an instance is reached.
 	Endpoints func(tenancy.InstanceID) []string
 	// Username is what a client must send: the user itself with SNI, user@instance without.
-	Username   func(tenancy.InstanceID, string) string
+	Username func(tenancy.InstanceID, string) string
+	// Mechanisms that clients may use, the recommended one first.
 	Mechanisms []string
+	// Plaintext is whether the endpoints are SASL_PLAINTEXT; SASL_SSL otherwise.
+	Plaintext bool
 	// CA is the PEM certificate that clients must trust, empty if a public one.
 	CA []byte
 	// Ready says what keeps this gateway from serving; nil if nothing.
-	Ready   func() error
+	Ready func() error
+	// Version of Weir, in /openapi.json.
 	Version string
 }
 
-// New returns the REST API, /metrics, /healthz and /readyz.
-func New(cfg Config) (http.Handler, error) { panic("stub") }
+// check reports everything that is wrong, by field.
+func (c Config) check() error {
+	var errs []error
+	missing := func(field string, is bool) {
+		if is {
+			errs = append(errs, fmt.Errorf("admin.%s: missing", field))
+		}
+	}
+	missing("Store", c.Store == nil)
+	missing("Directory", c.Directory == nil)
+	missing("Gatherer", c.Gatherer == nil)
+	missing("Log", c.Log == nil)
+	missing("Plans", len(c.Plans) == 0)
+	missing("Endpoints", c.Endpoints == nil)
+	missing("Username", c.Username == nil)
+	missing("Mechanisms", len(c.Mechanisms) == 0)
+	missing("Ready", c.Ready == nil)
+	if _, ok := c.Pools[c.DefaultPool]; !ok {
+		errs = append(errs, fmt.Errorf("admin.DefaultPool: there is no pool %q", c.DefaultPool))
+	}
+	if len(c.TokenKey) < minTokenKey {
+		errs = append(errs, fmt.Errorf("admin.TokenKey: has %d bytes, at least %d are needed", len(c.TokenKey), minTokenKey))
+	}
+	return errors.Join(errs...)
+}
+
+// server is the management face. All fields are immutable after New; any goroutine.
+type server struct {
+	cfg    Config
+	tokens *verifier
+	limit  *limiter
+	routes *http.ServeMux // everything that needs a token
+}
+
+// New returns the REST API, /metrics, /healthz and /readyz. The caller sets the
+// time-outs of the http.Server around it (Harden).
+func New(cfg Config) (http.Handler, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	cfg.Rand = cmp.Or(cfg.Rand, rand.Reader)
+	s := &server{cfg: cfg, tokens: newVerifier(cfg.TokenKey, cfg.Now), limit: newLimiter(cfg.Now)}
+	return s.handler()
+}
+
+// Harden sets the limits of the server in front of the handler of New: a slow
+// or silent client costs one goroutine for some seconds and 64 KiB of headers.
+func Harden(srv *http.Server) {
+	srv.ReadHeaderTimeout = 5 * time.Second
+	srv.ReadTimeout = 15 * time.Second  // 1 MiB of body within the rest
+	srv.WriteTimeout = 60 * time.Second // a long /metrics over a slow line
+	srv.IdleTimeout = 2 * time.Minute
+	srv.MaxHeaderBytes = 64 << 10 // a token has at most 8 KiB
+}

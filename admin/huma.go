@@ -1,0 +1,127 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"weir/admin/api"
+)
+
+// maxBodyBytes is how much of a request body is read (ux.md 2.3).
+const maxBodyBytes = 1 << 20
+
+// register adds the routes under /v1 to mux and returns the OpenAPI document.
+func (s *server) register(mux *http.ServeMux) ([]byte, error) {
+	cfg := huma.DefaultConfig("Weir", s.cfg.Version)
+	cfg.Info.Description = "Management of instances and users. Every error is an RFC 9457 problem with an immutable code."
+	cfg.DocsPath = ""     // it would load scripts from a CDN
+	cfg.SchemasPath = ""  // the schemas are in /openapi.json
+	cfg.OpenAPIPath = ""  // served by us, without a token
+	cfg.CreateHooks = nil // no $schema members in answers
+	cfg.NoFormatFallback = false
+	cfg.Transformers = []huma.Transformer{asProblem}
+	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"token": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
+	}
+	cfg.Security = []map[string][]string{{"token": {}}}
+	a := humago.New(mux, cfg)
+
+	route(a, "create-instance", instancesWrite, http.MethodPost, "/v1/instances", http.StatusCreated, s.createInstance)
+	route(a, "list-instances", instancesRead, http.MethodGet, "/v1/instances", http.StatusOK, s.listInstances)
+	route(a, "get-instance", instancesRead, http.MethodGet, "/v1/instances/{instance}", http.StatusOK, s.getInstance)
+	route(a, "delete-instance", instancesWrite, http.MethodDelete, "/v1/instances/{instance}", http.StatusAccepted, s.deleteInstance)
+	route(a, "create-user", usersWrite, http.MethodPost, "/v1/instances/{instance}/users", http.StatusCreated, s.createUser)
+	route(a, "list-users", usersRead, http.MethodGet, "/v1/instances/{instance}/users", http.StatusOK, s.listUsers)
+	route(a, "get-user", usersRead, http.MethodGet, "/v1/instances/{instance}/users/{user}", http.StatusOK, s.getUser)
+	route(a, "delete-user", usersWrite, http.MethodDelete, "/v1/instances/{instance}/users/{user}", http.StatusNoContent, s.deleteUser)
+
+	schemas := a.OpenAPI().Components.Schemas.Map()
+	delete(schemas, "ErrorModel") // huma's own problem, which asProblem replaces
+	delete(schemas, "ErrorDetail")
+	return json.MarshalIndent(a.OpenAPI(), "", "  ")
+}
+
+// route registers one operation. The scope stands here once: it is checked
+// before the handler, and documented.
+func route[I, O any](a huma.API, id string, sc scope, method, path string, status int, h func(context.Context, *I) (*O, error)) {
+	schema := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[api.Problem](), true, "Problem")
+	failed := &huma.Response{
+		Description: "Refused or failed; code says why.",
+		Content:     map[string]*huma.MediaType{api.ProblemContentType: {Schema: schema}},
+	}
+	huma.Register(a, huma.Operation{
+		OperationID:   id,
+		Method:        method,
+		Path:          path,
+		Summary:       strings.ToUpper(id[:1]) + strings.ReplaceAll(id[1:], "-", " "),
+		Description:   fmt.Sprintf("Needs %s.", sc),
+		DefaultStatus: status,
+		MaxBodyBytes:  maxBodyBytes + 1, // huma refuses a body of exactly its limit
+		Responses:     map[string]*huma.Response{"default": failed},
+		Middlewares: huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
+			if !callerOf(ctx.Context()).rights.allow(sc) {
+				r, w := humago.Unwrap(ctx)
+				writeProblem(w, callerOf(r.Context()).id, refused(sc))
+				return
+			}
+			next(ctx)
+		}},
+	}, h)
+}
+
+// asProblem turns huma's own errors into ours, without the values it echoes (a
+// body with one unknown field comes back whole, password and all), and gives
+// every problem the id of its request.
+func asProblem(ctx huma.Context, _ string, v any) (any, error) {
+	if e, ok := v.(*huma.ErrorModel); ok {
+		v = fromHuma(e)
+	}
+	if p, ok := v.(*api.Problem); ok {
+		p.RequestID = callerOf(ctx.Context()).id
+		return p, nil
+	}
+	return v, nil
+}
+
+func fromHuma(e *huma.ErrorModel) *api.Problem {
+	c := codeOfStatus(e.Status)
+	if c == codeInternal {
+		return problem(c, "Something went wrong here; the log has more.")
+	}
+	seen := map[string]bool{} // one mistake a place: the first, which the schema found
+	var mistakes []api.FieldError
+	for _, d := range e.Errors {
+		if d != nil && !seen[d.Location] {
+			seen[d.Location] = true
+			mistakes = append(mistakes, api.FieldError{Location: d.Location, Message: d.Message})
+		}
+	}
+	if c == codeValidation {
+		return invalid(mistakes...)
+	}
+	p := problem(c, "%s.", strings.ToUpper(e.Detail[:1])+e.Detail[1:])
+	p.Status = e.Status
+	p.Errors = mistakes
+	return p
+}
+
+// Resolve adds what a schema cannot say to the mistakes that it found.
+func (in *createInstanceInput) Resolve(huma.Context) []error { return details(in.mistakes()) }
+
+// Resolve adds what a schema cannot say to the mistakes that it found.
+func (in *createUserInput) Resolve(huma.Context) []error { return details(in.mistakes()) }
+
+func details(mistakes []api.FieldError) []error {
+	var errs []error
+	for _, m := range mistakes {
+		errs = append(errs, &huma.ErrorDetail{Location: m.Location, Message: m.Message})
+	}
+	return errs
+}

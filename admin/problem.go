@@ -1,0 +1,135 @@
+package admin
+
+import (
+	"fmt"
+	"net/http"
+
+	"weir/admin/api"
+)
+
+// problemBase is where the codes are explained.
+const problemBase = "https://weir.example/errors/"
+
+// code is the immutable id of a failure that a caller may see: clients branch
+// on it, so one is never renamed and never given another meaning.
+type code string
+
+const (
+	codeBadRequest       code = "bad-request"
+	codeValidation       code = "validation-failed"
+	codeTooLarge         code = "body-too-large"
+	codeMediaType        code = "unsupported-media-type"
+	codeUnauthenticated  code = "unauthenticated"
+	codeNotAllowed       code = "not-allowed"
+	codeNoSuchRoute      code = "no-such-route"
+	codeMethod           code = "method-not-allowed"
+	codeTenantNotFound   code = "tenant-not-found"
+	codeInstanceNotFound code = "instance-not-found"
+	codeUserNotFound     code = "user-not-found"
+	codeInstanceIDTaken  code = "instance-id-taken"
+	codeNameTaken        code = "instance-name-taken"
+	codeUserTaken        code = "user-taken"
+	codeDeleting         code = "instance-deleting"
+	codeConflict         code = "changed-meanwhile"
+	codeRateLimited      code = "rate-limited"
+	codeTimeout          code = "request-timeout"
+	codeStore            code = "store-unavailable"
+	codeInternal         code = "internal"
+)
+
+// problemKind is what all occurrences of a code have in common.
+type problemKind struct {
+	status    int
+	title     string
+	retryable bool
+	try       string
+}
+
+// kindOf is the one table of codes; a test holds that every code has its line.
+func kindOf(c code) problemKind {
+	switch c {
+	case codeBadRequest:
+		return problemKind{status: http.StatusBadRequest, title: "Bad request"}
+	case codeValidation:
+		return problemKind{status: http.StatusUnprocessableEntity, title: "Validation failed"}
+	case codeTooLarge:
+		return problemKind{status: http.StatusRequestEntityTooLarge, title: "Body too large"}
+	case codeMediaType:
+		return problemKind{status: http.StatusUnsupportedMediaType, title: "Unsupported media type"}
+	case codeUnauthenticated:
+		return problemKind{status: http.StatusUnauthorized, title: "Unauthenticated", try: "weir --token-file FILE ..."}
+	case codeNotAllowed:
+		return problemKind{status: http.StatusForbidden, title: "Not allowed"}
+	case codeNoSuchRoute:
+		return problemKind{status: http.StatusNotFound, title: "No such route"}
+	case codeMethod:
+		return problemKind{status: http.StatusMethodNotAllowed, title: "Method not allowed"}
+	case codeTenantNotFound:
+		return problemKind{status: http.StatusNotFound, title: "Tenant not found"}
+	case codeInstanceNotFound:
+		return problemKind{status: http.StatusNotFound, title: "Instance not found", try: "weir instance list"}
+	case codeUserNotFound:
+		return problemKind{status: http.StatusNotFound, title: "User not found"}
+	case codeInstanceIDTaken:
+		return problemKind{status: http.StatusConflict, title: "Instance id taken"}
+	case codeNameTaken:
+		return problemKind{status: http.StatusConflict, title: "Instance name taken"}
+	case codeUserTaken:
+		return problemKind{status: http.StatusConflict, title: "User taken"}
+	case codeDeleting:
+		return problemKind{status: http.StatusConflict, title: "Instance is being deleted"}
+	case codeConflict:
+		return problemKind{status: http.StatusConflict, title: "Changed meanwhile", retryable: true}
+	case codeRateLimited:
+		return problemKind{status: http.StatusTooManyRequests, title: "Rate limited", retryable: true}
+	case codeTimeout:
+		return problemKind{status: http.StatusRequestTimeout, title: "Request timed out", retryable: true}
+	case codeStore:
+		return problemKind{status: http.StatusServiceUnavailable, title: "Store unavailable", retryable: true}
+	case codeInternal:
+	}
+	return problemKind{status: http.StatusInternalServerError, title: "Internal error", retryable: true}
+}
+
+// problem makes one occurrence of a code. The request id is filled in when it
+// is written.
+func problem(c code, format string, args ...any) *api.Problem {
+	k := kindOf(c)
+	return &api.Problem{
+		Type:      problemBase + string(c),
+		Title:     k.title,
+		Status:    k.status,
+		Code:      string(c),
+		Detail:    fmt.Sprintf(format, args...),
+		Retryable: k.retryable,
+		Try:       k.try,
+	}
+}
+
+// invalid is a problem with the mistakes found in a request; nothing was changed.
+func invalid(mistakes ...api.FieldError) *api.Problem {
+	detail := "The request has a mistake; nothing was changed."
+	if len(mistakes) > 1 {
+		detail = fmt.Sprintf("The request has %d mistakes; nothing was changed.", len(mistakes))
+	}
+	p := problem(codeValidation, "%s", detail)
+	p.Errors = mistakes
+	return p
+}
+
+// codeOfStatus names what the HTTP library refused by itself.
+func codeOfStatus(status int) code {
+	switch status {
+	case http.StatusBadRequest, http.StatusNotAcceptable:
+		return codeBadRequest
+	case http.StatusUnprocessableEntity:
+		return codeValidation
+	case http.StatusRequestEntityTooLarge:
+		return codeTooLarge
+	case http.StatusUnsupportedMediaType:
+		return codeMediaType
+	case http.StatusRequestTimeout:
+		return codeTimeout
+	}
+	return codeInternal
+}

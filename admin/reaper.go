@@ -1,0 +1,213 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"weir/tenancy"
+)
+
+const (
+	reapLease = "reap"
+	// reapLeaseTTL is after how long another gateway takes over from one that died.
+	reapLeaseTTL = 30 * time.Second
+	// reapParallel is how many instances one gateway removes at a time, so that
+	// a pool that hangs holds up only some.
+	reapParallel = 4
+	// reapTimeout bounds one attempt; what is left is found by the next.
+	reapTimeout = 5 * time.Minute
+)
+
+// Purger removes everything in a pool whose name begins with prefix. It may be
+// interrupted and called again; *upstream.Pool provides it.
+type Purger interface {
+	Purge(ctx context.Context, prefix string) error
+}
+
+// ReaperConfig configures NewReaper.
+type ReaperConfig struct {
+	Store     *tenancy.Store
+	Directory *tenancy.Directory
+	Pools     map[string]Purger // by name
+	// Owner is this process in leases, unique among the live gateways.
+	Owner string
+	Log   *slog.Logger
+	// Every is how often the directory is searched for deletions that no change
+	// announced, 30s if zero.
+	Every time.Duration
+	// Settle is how long requests that were on their way when the sessions were
+	// closed may still reach a broker (and create a topic again), 1s if zero.
+	Settle time.Duration
+	// Retry is the pause after an attempt that failed, 5s if zero.
+	Retry time.Duration
+}
+
+// Reaper finishes the deletion of instances: it runs on every gateway, a lease
+// in the store gives each instance to one of them. It keeps nothing of its own,
+// so that any gateway continues where another one died.
+type Reaper struct {
+	cfg  ReaperConfig
+	wake chan struct{} // cap 1: somebody was marked as deleting
+}
+
+// NewReaper registers with the directory, which must not run yet; Run works.
+func NewReaper(cfg ReaperConfig) *Reaper {
+	cfg.Every = cmp.Or(cfg.Every, 30*time.Second)
+	cfg.Settle = cmp.Or(cfg.Settle, time.Second)
+	cfg.Retry = cmp.Or(cfg.Retry, 5*time.Second)
+	r := &Reaper{cfg: cfg, wake: make(chan struct{}, 1)}
+	cfg.Directory.Watch(func(v *tenancy.View) {
+		if v.Instance.State != tenancy.StateDeleting {
+			return
+		}
+		select {
+		case r.wake <- struct{}{}:
+		default:
+		}
+	})
+	return r
+}
+
+// Run finishes deletions until ctx ends. A failure is logged and tried again.
+func (r *Reaper) Run(ctx context.Context) error {
+	select {
+	case <-r.cfg.Directory.Ready():
+	case <-ctx.Done():
+		return nil
+	}
+	tick := time.NewTicker(r.cfg.Every)
+	defer tick.Stop()
+	for {
+		wake, retry := r.wake, (<-chan time.Time)(nil)
+		if !r.sweep(ctx) {
+			// Every attempt writes (see barrier) and so wakes us again: obeying
+			// at once would turn a broken pool into a busy loop.
+			wake, retry = nil, time.After(r.cfg.Retry)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-wake:
+		case <-retry:
+		case <-tick.C:
+		}
+	}
+}
+
+// sweep reaps every instance that the directory shows as deleting. It returns
+// false if one of them has to be tried again.
+func (r *Reaper) sweep(ctx context.Context) bool {
+	var group errgroup.Group
+	group.SetLimit(reapParallel)
+	r.cfg.Directory.Each(func(v *tenancy.View) bool {
+		if v.Instance.State == tenancy.StateDeleting {
+			group.Go(func() error {
+				err := r.reap(ctx, v)
+				if err != nil && ctx.Err() == nil {
+					r.cfg.Log.Error("instance not removed yet; trying again", "instance", string(v.Instance.ID), "cause", err)
+				}
+				return err
+			})
+		}
+		return ctx.Err() == nil
+	})
+	return group.Wait() == nil
+}
+
+// reap removes one instance's topics and groups and then the instance, while
+// this gateway holds the lease.
+func (r *Reaper) reap(ctx context.Context, v *tenancy.View) error {
+	id := v.Instance.ID
+	pool, ok := r.cfg.Pools[v.Instance.Pool]
+	if !ok {
+		return fmt.Errorf("pool %q is not configured here; add it to the configuration", v.Instance.Pool)
+	}
+	ctx, cancel := context.WithTimeout(ctx, reapTimeout)
+	defer cancel()
+	mine, err := r.lease(ctx, id)
+	if err != nil || !mine {
+		return err
+	}
+	var renewals errgroup.Group
+	renewals.Go(func() error { return r.renew(ctx, cancel, id) })
+	err = r.remove(ctx, pool, v)
+	cancel()
+	return errors.Join(err, renewals.Wait())
+}
+
+func (r *Reaper) remove(ctx context.Context, pool Purger, v *tenancy.View) error {
+	if err := r.barrier(ctx, v.Instance.ID); err != nil {
+		return err
+	}
+	if err := pool.Purge(ctx, v.Space.Prefix()); err != nil {
+		return err
+	}
+	settle := time.NewTimer(r.cfg.Settle)
+	defer settle.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-settle.C:
+	}
+	if err := pool.Purge(ctx, v.Space.Prefix()); err != nil {
+		return err
+	}
+	_, _, err := r.cfg.Store.UpdateInstance(ctx, v.Instance.ID, func(i *tenancy.Instance) error {
+		i.State = tenancy.StateDeleted
+		return nil
+	})
+	if err == nil {
+		r.cfg.Log.Info("instance removed", "instance", string(v.Instance.ID))
+	}
+	return err
+}
+
+// barrier returns once every live gateway has closed the instance's sessions: a
+// client that is still connected to a slow gateway would create again what is
+// purged. It writes the instance unchanged, because the revision of that write
+// comes after the one that said "deleting".
+func (r *Reaper) barrier(ctx context.Context, id tenancy.InstanceID) error {
+	_, rev, err := r.cfg.Store.UpdateInstance(ctx, id, func(*tenancy.Instance) error { return nil })
+	if err != nil {
+		return err
+	}
+	ready, of, err := r.cfg.Store.WaitApplied(ctx, rev)
+	if err == nil && ready < of {
+		err = context.DeadlineExceeded
+	}
+	if err != nil {
+		return fmt.Errorf("waiting for %d of %d gateways to close its sessions: %w", of-ready, of, err)
+	}
+	return nil
+}
+
+func (r *Reaper) lease(ctx context.Context, id tenancy.InstanceID) (bool, error) {
+	return r.cfg.Store.TryLease(ctx, id, reapLease, r.cfg.Owner, reapLeaseTTL.Milliseconds())
+}
+
+// renew keeps the lease until ctx ends, and stops the work if it is lost.
+func (r *Reaper) renew(ctx context.Context, stop func(), id tenancy.InstanceID) error {
+	tick := time.NewTicker(reapLeaseTTL / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		mine, err := r.lease(ctx, id)
+		if err == nil && !mine {
+			err = errors.New("another gateway took it")
+		}
+		if err != nil && ctx.Err() == nil {
+			stop()
+			return fmt.Errorf("keeping the lease: %w", err)
+		}
+	}
+}

@@ -1,0 +1,42 @@
+package admin
+
+import "slices"
+
+// scope is one thing that a route needs and a role gives.
+type scope string
+
+const (
+	instancesRead  scope = "instances:read"
+	instancesWrite scope = "instances:write"
+	usersRead      scope = "users:read"
+	usersWrite     scope = "users:write"
+	// metricsRead is for operators: the metrics are those of all tenants.
+	metricsRead scope = "metrics:read"
+)
+
+// rights is what a caller may do.
+type rights struct {
+	everyTenant bool // not only its own
+	scopes      []scope
+}
+
+func (r rights) allow(s scope) bool { return slices.Contains(r.scopes, s) }
+
+// rightsOf adds up the rights of roles. An unknown role gives nothing.
+func rightsOf(roles []string) rights {
+	var r rights
+	for _, role := range roles {
+		switch role {
+		case "operator":
+			r.everyTenant = true
+			r.scopes = append(r.scopes, instancesRead, instancesWrite, usersRead, usersWrite, metricsRead)
+		case "tenant-admin":
+			r.scopes = append(r.scopes, instancesRead, instancesWrite, usersRead, usersWrite)
+		case "viewer":
+			r.scopes = append(r.scopes, instancesRead, usersRead)
+		case "quota-admin":
+			r.scopes = append(r.scopes, instancesRead)
+		}
+	}
+	return r
+}

@@ -1,0 +1,82 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"weir/admin/api"
+	"weir/tenancy"
+)
+
+// maxWait bounds how long a write waits for the gateways to apply it (ux.md 0, decision 4).
+const maxWait = 2 * time.Second
+
+// find resolves the {instance} of a path to an instance that the caller may
+// see: by id, else by display name within the caller's tenant. What belongs to
+// somebody else is not found, in the same words as what does not exist.
+func (s *server) find(ctx context.Context, idOrName string) (tenancy.Instance, error) {
+	c := callerOf(ctx)
+	notFound := problem(codeInstanceNotFound, "There is no instance %.80q.", idOrName)
+	if id, err := tenancy.ParseInstanceID(idOrName); err == nil {
+		in, err := s.cfg.Store.Instance(ctx, id)
+		switch {
+		case err == nil && in.State != tenancy.StateDeleted && c.owns(in.Tenant):
+			return in, nil
+		case err != nil && !errors.Is(err, tenancy.ErrNotFound):
+			return tenancy.Instance{}, s.unavailable(ctx, err)
+		}
+	}
+	if c.claims.Tenant == "" || tenancy.CheckName("instance name", idOrName) != nil {
+		return tenancy.Instance{}, notFound
+	}
+	in, err := s.cfg.Store.InstanceByName(ctx, c.claims.Tenant, idOrName)
+	switch {
+	case errors.Is(err, tenancy.ErrNotFound), err == nil && in.State == tenancy.StateDeleted:
+		return tenancy.Instance{}, notFound
+	case err != nil:
+		return tenancy.Instance{}, s.unavailable(ctx, err)
+	}
+	return in, nil
+}
+
+// owns is whether the caller may see what is of tenant t.
+func (c *caller) owns(t tenancy.TenantID) bool {
+	return c.rights.everyTenant || c.claims.Tenant == t
+}
+
+// unavailable logs why the store failed and returns what the caller may know of it.
+func (s *server) unavailable(ctx context.Context, err error) *api.Problem {
+	s.cfg.Log.Error("admin store failed", "request", callerOf(ctx).id, "cause", err)
+	return problem(codeStore, "The store does not answer; established clients keep working.")
+}
+
+// changed translates the failure of a write.
+func (s *server) changed(ctx context.Context, err error, in tenancy.InstanceID, user string) error {
+	switch {
+	case errors.Is(err, tenancy.ErrNotFound) && user != "":
+		return problem(codeUserNotFound, "Instance %s has no user %.80q.", in, user)
+	case errors.Is(err, tenancy.ErrNotFound):
+		return problem(codeInstanceNotFound, "There is no instance %.80q.", in)
+	case errors.Is(err, tenancy.ErrConflict):
+		return problem(codeConflict, "Somebody else changed it at the same time.")
+	}
+	var p *api.Problem
+	if errors.As(err, &p) {
+		return p
+	}
+	return s.unavailable(ctx, err)
+}
+
+// applied waits until the live gateways have applied a change, at most maxWait.
+// That it takes longer is no failure: the answer says on how many it is in force.
+func (s *server) applied(ctx context.Context, rev tenancy.Revision) api.ReadyOn {
+	wait, cancel := context.WithTimeout(ctx, maxWait)
+	defer cancel()
+	ready, of, err := s.cfg.Store.WaitApplied(wait, rev)
+	if err != nil {
+		s.cfg.Log.Warn("admin change is not yet in force everywhere", "request", callerOf(ctx).id,
+			"revision", int64(rev), "ready", ready, "of", of, "cause", err)
+	}
+	return api.ReadyOn{Gateways: ready, Of: of}
+}
