@@ -1,2 +1,18 @@
-// Package auth: stub.
+// Package auth decides who a client is. It owns credentials (SCRAM keys, never
+// passwords), the SASL conversations PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512,
+// and the limit on failed attempts.
+//
+// Three rules hold everywhere in it:
+//
+//   - One failure. A user that does not exist, a suspended instance, a wrong
+//     password and an exceeded limit all end in [ErrFailed] and [ClientText].
+//     Whatever an account lacks is replaced by a phantom credential that costs
+//     the same work and answers with bytes of the same shape. The reason is in
+//     a [*Failure], for our log and metrics only.
+//   - No secret outlives the step that read it: no password is stored, cached,
+//     logged or put into an error.
+//   - Every table is bounded, so that no peer can make the process grow.
+//
+// It never reads a socket, never answers a client and knows no Kafka frames:
+// proxy carries the tokens. It decides nothing about what a principal may do.
 package auth

@@ -1,0 +1,142 @@
+package auth
+
+import (
+	"crypto/hmac"
+	"crypto/pbkdf2"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/xdg-go/stringprep"
+
+	"weir/tenancy"
+)
+
+const (
+	// iterations of PBKDF2 in every credential we make. Kafka accepts 4096 to
+	// 16384 (ScramMechanism, ScramCredentialUtils).
+	iterations = 8192
+	// saltBytes is the length of every salt, phantom ones included, which must
+	// not be told from real ones. RFC 5802 asks for no length; NIST SP 800-132
+	// for 16 bytes at least.
+	saltBytes = 16
+	// Length of a password, in bytes of UTF-8.
+	minPassword, maxPassword = 8, 256
+)
+
+// ErrPassword is wrapped by every error about the form of a password.
+var ErrPassword = errors.New("password not accepted")
+
+// NewCredentials derives SCRAM keys for every SCRAM mechanism from a password
+// (RFC 5802 section 3), each with a salt of its own. PLAIN is verified against
+// those of SCRAM-SHA-256. It takes some 10 ms of processor time. random is
+// crypto/rand if nil. The error wraps [ErrPassword] and says which rule the
+// password breaks, never the password.
+//
+// A password has 8 to 256 bytes of UTF-8, no control characters, and must be
+// its own SASLprep form (RFC 4013): some clients prepare what the user typed
+// (sarama) and some do not (Java, librdkafka, franz-go), so that any other
+// password would work with only one kind.
+func NewCredentials(random io.Reader, password string) ([]tenancy.Credential, error) {
+	if err := checkPassword(password); err != nil {
+		return nil, err
+	}
+	if random == nil {
+		random = rand.Reader
+	}
+	creds := make([]tenancy.Credential, 0, 2)
+	for _, mechanism := range []string{ScramSHA256, ScramSHA512} {
+		salt := make([]byte, saltBytes)
+		if _, err := io.ReadFull(random, salt); err != nil {
+			return nil, fmt.Errorf("reading a random salt: %w", err)
+		}
+		c := tenancy.Credential{Mechanism: mechanism, Salt: salt, Iterations: iterations}
+		var err error
+		if c.StoredKey, c.ServerKey, err = deriveKeys(mechanism, password, salt, iterations); err != nil {
+			return nil, fmt.Errorf("deriving %s keys: %w", mechanism, err)
+		}
+		creds = append(creds, c)
+	}
+	return creds, nil
+}
+
+func checkPassword(password string) error {
+	switch {
+	case len(password) < minPassword || len(password) > maxPassword:
+		return fmt.Errorf("%w: it must have %d to %d bytes, has %d", ErrPassword, minPassword, maxPassword, len(password))
+	case !utf8.ValidString(password):
+		return fmt.Errorf("%w: it must be valid UTF-8", ErrPassword)
+	}
+	for _, r := range password {
+		if unicode.IsControl(r) {
+			return fmt.Errorf("%w: it must have no control characters", ErrPassword)
+		}
+	}
+	// The error of SASLprep quotes a part of the password: keep it out.
+	if prepared, err := stringprep.SASLprep.Prepare(password); err != nil || prepared != password {
+		return fmt.Errorf("%w: it has characters that clients treat differently (RFC 4013); "+
+			"choose others, printable ASCII always works", ErrPassword)
+	}
+	return nil
+}
+
+// newHash returns the hash of a SCRAM mechanism.
+func newHash(mechanism string) func() hash.Hash {
+	if mechanism == ScramSHA512 {
+		return sha512.New
+	}
+	return sha256.New
+}
+
+// deriveKeys is RFC 5802 section 3: SaltedPassword, ClientKey, StoredKey, ServerKey.
+func deriveKeys(mechanism, password string, salt []byte, iter int) (stored, server []byte, err error) {
+	h := newHash(mechanism)
+	salted, err := pbkdf2.Key(h, password, salt, iter, h().Size())
+	if err != nil {
+		return nil, nil, err
+	}
+	client := keyed(h, salted, "Client Key")
+	digest := h()
+	digest.Write(client)
+	return digest.Sum(nil), keyed(h, salted, "Server Key"), nil
+}
+
+func keyed(h func() hash.Hash, key []byte, data string) []byte {
+	mac := hmac.New(h, key)
+	io.WriteString(mac, data) // a hash.Hash never returns an error
+	return mac.Sum(nil)
+}
+
+// joined puts parts into one string, each behind its length, so that no two
+// lists of parts give the same one.
+func joined(parts ...string) string {
+	var b []byte
+	for _, part := range parts {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(part)))
+		b = append(b, part...)
+	}
+	return string(b)
+}
+
+// phantom is the credential of an account that does not exist: the same on all
+// gateways (they share the pepper), of the form of a real one, and matched by
+// no password that anybody could find.
+func phantom(pepper []byte, mechanism string, id tenancy.InstanceID, user string) tenancy.Credential {
+	part := func(what string) []byte {
+		return keyed(newHash(mechanism), pepper, joined(what, mechanism, string(id), user))
+	}
+	return tenancy.Credential{
+		Mechanism:  mechanism,
+		Salt:       part("salt")[:saltBytes],
+		StoredKey:  part("stored key"),
+		ServerKey:  part("server key"),
+		Iterations: iterations,
+	}
+}

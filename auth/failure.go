@@ -1,0 +1,58 @@
+package auth
+
+import (
+	"errors"
+
+	"weir/tenancy"
+)
+
+// ErrFailed is all that a client may learn of a failed authentication. Every
+// error of [Conversation.Step] wraps it.
+var ErrFailed = errors.New("authentication failed")
+
+// ClientText is the one message that a client is sent for any failure, with
+// error code SASL_AUTHENTICATION_FAILED (58). It is what Kafka says after a bad
+// PLAIN password (PlainSaslServer); Kafka's text for SCRAM names the mechanism
+// and the phase, ours is one and the same, so that it can tell nothing.
+const ClientText = "Authentication failed: Invalid username or password"
+
+// Reason says why an authentication failed: an immutable id for logs, metric
+// labels and docs. It never reaches a client.
+type Reason string
+
+// The reasons; a closed set.
+const (
+	ReasonMalformed         Reason = "malformed"          // not a message of this mechanism, or over a limit
+	ReasonChannelBinding    Reason = "channel-binding"    // SCRAM client insists on channel binding, which is not offered
+	ReasonAuthzID           Reason = "authzid-mismatch"   // wants to act as somebody else
+	ReasonInstanceMissing   Reason = "instance-missing"   // neither host name nor user name says which instance
+	ReasonInstanceMismatch  Reason = "instance-mismatch"  // host name and user name disagree
+	ReasonInstanceUnknown   Reason = "instance-unknown"   // no such instance, or deleted
+	ReasonInstanceSuspended Reason = "instance-suspended" // kept, but nobody may connect
+	ReasonInstanceDeleting  Reason = "instance-deleting"  // on its way out
+	ReasonUserUnknown       Reason = "user-unknown"       // no such user in the instance
+	ReasonUserDisabled      Reason = "user-disabled"      // the user may not log in
+	ReasonMechanismUnset    Reason = "mechanism-unset"    // the user has no credential for this mechanism
+	ReasonPasswordWrong     Reason = "password-wrong"     // known account, wrong proof or password
+	ReasonRateLimited       Reason = "rate-limited"       // too many failures from this address; nothing was checked
+	ReasonBusy              Reason = "busy"               // no slot for the derivation in time; nothing was checked
+	ReasonRevoked           Reason = "revoked"            // lost its right between the first and the last step
+	ReasonConversationEnded Reason = "conversation-ended" // Step after success or failure
+	ReasonNonceUnobtainable Reason = "nonce-unobtainable" // Config.Rand failed
+)
+
+// Failure is the cause of a failed authentication. It carries only what is
+// safe to log: names are set only if they exist in the directory, since what a
+// client sends as a name may be a password typed into the wrong field.
+type Failure struct {
+	Reason    Reason
+	Mechanism string
+	Instance  tenancy.InstanceID // "" if unknown
+	User      string             // "" if unknown
+}
+
+// Error names the reason, and no secret.
+func (f *Failure) Error() string { return ErrFailed.Error() + ": " + string(f.Reason) }
+
+// Unwrap is ErrFailed.
+func (f *Failure) Unwrap() error { return ErrFailed }

@@ -1,0 +1,45 @@
+package auth
+
+import (
+	"bytes"
+	"unicode/utf8"
+
+	"github.com/xdg-go/stringprep"
+)
+
+// plain is the only step of PLAIN (RFC 4616): authzid NUL authcid NUL password.
+// The password is checked against the account's SCRAM-SHA-256 keys.
+func (c *Conversation) plain(token []byte) outcome {
+	authzid, name, password, ok := parsePlain(token)
+	if !ok {
+		return refuse(c.admit(ReasonMalformed))
+	}
+	if why := c.identify(ScramSHA256, string(name)); why != "" {
+		return refuse(why)
+	}
+	if len(authzid) > 0 && !bytes.Equal(authzid, name) {
+		return refuse(ReasonAuthzID)
+	}
+	prepared, err := stringprep.SASLprep.Prepare(string(password))
+	if err != nil {
+		prepared = string(password) // nobody's: no credential is made of it; the work is the same
+	}
+	right, why := c.auth.verifier.verify(c.claim, prepared, func() Reason { return c.admit("") })
+	return outcome{proved: right, why: why}
+}
+
+// parsePlain splits a PLAIN message. Name and password must not be empty, and
+// nothing may be longer than what can be right. The parts alias the token.
+func parsePlain(token []byte) (authzid, name, password []byte, ok bool) {
+	authzid, rest, ok1 := bytes.Cut(token, []byte{0})
+	name, password, ok2 := bytes.Cut(rest, []byte{0})
+	switch {
+	case !ok1 || !ok2 || bytes.IndexByte(password, 0) >= 0 || !utf8.Valid(token):
+		return nil, nil, nil, false
+	case len(name) == 0 || len(password) == 0:
+		return nil, nil, nil, false
+	case len(authzid) > maxName || len(name) > maxName || len(password) > maxPassword:
+		return nil, nil, nil, false
+	}
+	return authzid, name, password, true
+}

@@ -1,0 +1,112 @@
+package auth
+
+import (
+	"encoding/base64"
+	"errors"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/xdg-go/scram"
+)
+
+// nonceBytes of randomness are in the server's part of a nonce, as in Kafka
+// (ScramFormatter) and more than RFC 5802 asks for.
+const nonceBytes = 24
+
+// errRefused ends the library's conversation when we refuse in its callback.
+var errRefused = errors.New("refused")
+
+// scramFirst answers client-first-message (RFC 5802 section 7) with salt,
+// iterations and nonce. The library parses; what it may accept is decided here.
+// Its errors quote the client's message, so they are dropped.
+func (c *Conversation) scramFirst(token []byte) outcome {
+	first := string(token)
+	if why := checkFirst(first); why != "" {
+		return refuse(c.admit(why))
+	}
+	nonce := make([]byte, nonceBytes)
+	if _, err := io.ReadFull(c.auth.rand, nonce); err != nil {
+		return refuse(ReasonNonceUnobtainable)
+	}
+	why := ReasonMalformed // unless the library comes to ask for the credential
+	server, err := c.scramServer(nonce, func(name string) error {
+		if refused := c.scramName(name); refused != "" {
+			why = refused
+			return errRefused
+		}
+		return nil
+	})
+	if err != nil {
+		return refuse(why)
+	}
+	reply, err := server.Step(first)
+	if err != nil {
+		return refuse(c.admit(why))
+	}
+	if id := server.AuthzID(); id != "" && id != server.Username() {
+		return refuse(ReasonAuthzID)
+	}
+	return outcome{reply: []byte(reply), next: func(token []byte) outcome { return c.scramFinal(server, token) }}
+}
+
+// scramFinal checks client-final-message, the nonce in it included
+// (CVE-2024-56128), and answers with the server's own proof. The limit is asked
+// again, since many conversations may have come this far at the same time.
+func (c *Conversation) scramFinal(server *scram.ServerConversation, token []byte) outcome {
+	if why := c.admit(""); why != "" {
+		return refuse(why)
+	}
+	reply, err := server.Step(string(token))
+	if err != nil || !server.Valid() {
+		return refuse(ReasonPasswordWrong)
+	}
+	return outcome{reply: []byte(reply), proved: true}
+}
+
+// scramServer returns the library's side of one conversation, which calls
+// identify once with the client's name, then checks against c.claim.
+func (c *Conversation) scramServer(nonce []byte, identify func(name string) error) (*scram.ServerConversation, error) {
+	hash := scram.SHA256
+	if c.mechanism == ScramSHA512 {
+		hash = scram.SHA512
+	}
+	server, err := hash.NewServer(func(name string) (scram.StoredCredentials, error) {
+		if err := identify(name); err != nil {
+			return scram.StoredCredentials{}, err
+		}
+		cred := c.claim.cred
+		return scram.StoredCredentials{
+			KeyFactors: scram.KeyFactors{Salt: string(cred.Salt), Iters: cred.Iterations},
+			StoredKey:  cred.StoredKey,
+			ServerKey:  cred.ServerKey,
+		}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	encoded := base64.StdEncoding.EncodeToString(nonce)
+	return server.WithNonceGenerator(func() string { return encoded }).NewConversation(), nil
+}
+
+// scramName identifies the client by the name in its first message.
+func (c *Conversation) scramName(name string) Reason {
+	if name == "" || len(name) > maxName {
+		return ReasonMalformed
+	}
+	return c.identify(c.mechanism, name)
+}
+
+// checkFirst refuses what the library would let pass, or would not tell apart.
+func checkFirst(first string) Reason {
+	if strings.HasPrefix(first, "p=") {
+		return ReasonChannelBinding
+	}
+	control := strings.IndexFunc(first, unicode.IsControl) >= 0
+	if fields := strings.SplitN(first, ",", 5); control || !utf8.ValidString(first) ||
+		len(fields) < 4 || fields[3] == "r=" { // an empty nonce
+		return ReasonMalformed
+	}
+	return ""
+}
