@@ -6,6 +6,7 @@ import "fmt"
 const (
 	ReasonMalformed   = "request-malformed"
 	ReasonBadUpstream = "upstream-response-malformed"
+	ReasonNoUpstream  = "upstream-unavailable"
 )
 
 func (e *Error) Error() string { return fmt.Sprintf("%s: %v", e.Reason, e.Err) }

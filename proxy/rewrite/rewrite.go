@@ -33,6 +33,9 @@ type Session struct {
 	// Foreign says whether a text names something that is not this instance's:
 	// another instance's prefix, a broker's host, the gateway's principal, the pool's cluster id.
 	Foreign func(text string) bool
+	// AutoCreate lets a Metadata request create topics that are missing, with
+	// the pool's default partitions and replicas.
+	AutoCreate bool
 
 	mu            sync.Mutex
 	fetchSessions map[int32]struct{} // ids the broker issued on this connection (protocol.md 2.3)

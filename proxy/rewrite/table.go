@@ -19,12 +19,20 @@ type API struct {
 // table is the security boundary: a key or version that is absent is refused
 // and not advertised.
 var table = []API{
+	{Key: kmsg.ListOffsets, Min: 1, Max: 11, Says: 1, Map: typed(listOffsets)},
+	{Key: kmsg.Metadata, Min: 0, Max: 13, Map: typed(metadata)},
 	{Key: kmsg.FindCoordinator, Min: 0, Max: 6, Map: typed(findCoordinator)},
 	{Key: kmsg.Heartbeat, Min: 0, Max: 4, Map: typed(heartbeat)},
 	{Key: kmsg.LeaveGroup, Min: 0, Max: 5, Map: typed(leaveGroup)},
 	{Key: kmsg.SASLHandshake, Min: 0, Max: 1, Local: true},
 	{Key: kmsg.ApiVersions, Min: 0, Max: 5, Local: true},
+	{Key: kmsg.CreateTopics, Min: 2, Max: 7, Says: 2, Map: typed(createTopics)},
+	{Key: kmsg.DeleteTopics, Min: 1, Max: 6, Says: 1, Map: typed(deleteTopics)},
+	{Key: kmsg.DeleteRecords, Min: 0, Max: 2, Map: typed(deleteRecords)},
+	{Key: kmsg.OffsetForLeaderEpoch, Min: 2, Max: 4, Says: 2, Map: typed(offsetForLeaderEpoch)},
 	{Key: kmsg.SASLAuthenticate, Min: 0, Max: 2, Local: true},
+	{Key: kmsg.CreatePartitions, Min: 0, Max: 3, Map: typed(createPartitions)},
+	{Key: kmsg.DescribeCluster, Min: 0, Max: 2, Local: true, Map: typed(describeCluster)},
 }
 
 // Table returns all rows in order of key.

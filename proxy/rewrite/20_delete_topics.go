@@ -1,0 +1,84 @@
+package rewrite
+
+import "github.com/twmb/franz-go/pkg/kmsg"
+
+// DeleteTopics (20). 1: throttle; 4: flexible; 5: error texts; 6: by id too,
+// and a struct per topic in place of a name.
+func deleteTopics(x *Exchange, req *kmsg.DeleteTopicsRequest) (outcome[*kmsg.DeleteTopicsResponse], error) {
+	var refused []placed[kmsg.DeleteTopicsResponseTopic]
+	var asked int
+	if x.Version >= 6 {
+		refused = deleteTopicsByRow(x, req)
+		asked = len(req.Topics)
+	} else {
+		req.TopicNames, refused = deleteTopicNames(x, req.TopicNames)
+		asked = len(req.TopicNames)
+	}
+	unmap := func(resp *kmsg.DeleteTopicsResponse) error {
+		for i := range resp.Topics {
+			t := &resp.Topics[i]
+			t.ErrorMessage = x.Text(t.ErrorCode, t.ErrorMessage)
+			if err := x.unmapTopicOrNil(&t.Topic); err != nil {
+				return err
+			}
+		}
+		resp.Topics = splice(resp.Topics, refused)
+		return nil
+	}
+	if asked == 0 && len(refused) > 0 {
+		resp := kmsg.NewPtrDeleteTopicsResponse()
+		return answer(resp), unmap(resp)
+	}
+	return forward(unmap), nil
+}
+
+// deleteTopicNames maps the names of v1-5.
+func deleteTopicNames(x *Exchange, names []string) (asked []string, refused []placed[kmsg.DeleteTopicsResponseTopic]) {
+	return forwardTopics(x, names,
+		func(name *string) *string { return name },
+		func(name *string) kmsg.DeleteTopicsResponseTopic {
+			virtual := *name
+			return refuseDelete(&virtual, topicID{}, codeUnknownTopic)
+		})
+}
+
+// deleteTopicsByRow maps the rows of v6 in place. An id that is not this
+// instance's is UNKNOWN_TOPIC_ID; ids pass unchanged.
+func deleteTopicsByRow(x *Exchange, req *kmsg.DeleteTopicsRequest) (refused []placed[kmsg.DeleteTopicsResponseTopic]) {
+	ids := make([]topicID, 0, len(req.Topics))
+	for _, t := range req.Topics {
+		ids = append(ids, t.TopicID)
+	}
+	owned := x.ownTopics(ids)
+	asked := make([]kmsg.DeleteTopicsRequestTopic, 0, len(req.Topics))
+	for i, t := range req.Topics {
+		byID := t.TopicID != topicID{}
+		switch {
+		case byID == (t.Topic != nil): // both or neither
+			place(&refused, i, refuseDelete(t.Topic, t.TopicID, codeInvalidRequest))
+			continue
+		case byID:
+			if _, ok := owned[t.TopicID]; !ok {
+				place(&refused, i, refuseDelete(nil, t.TopicID, codeUnknownTopicID))
+				continue
+			}
+		default:
+			physical, ok := x.physicalTopic(*t.Topic)
+			if !ok {
+				place(&refused, i, refuseDelete(t.Topic, topicID{}, codeUnknownTopic))
+				continue
+			}
+			t.Topic = &physical
+		}
+		asked = append(asked, t)
+	}
+	req.Topics = asked
+	return refused
+}
+
+func refuseDelete(name *string, id topicID, code int16) kmsg.DeleteTopicsResponseTopic {
+	row := kmsg.NewDeleteTopicsResponseTopic()
+	row.Topic, row.TopicID = name, id
+	row.ErrorCode, row.ErrorMessage = code, standardText(code)
+	return row
+}

@@ -1,0 +1,50 @@
+package rewrite
+
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// CreatePartitions (37) adds partitions to topics. v0-3, nothing but the topic
+// is a name (2: flexible; 3: THROTTLING_QUOTA_EXCEEDED). Where replicas go is the pool's business.
+func createPartitions(x *Exchange, req *kmsg.CreatePartitionsRequest) (outcome[*kmsg.CreatePartitionsResponse], error) {
+	asked := make([]kmsg.CreatePartitionsRequestTopic, 0, len(req.Topics))
+	var refused []placed[kmsg.CreatePartitionsResponseTopic]
+	for i, t := range req.Topics {
+		physical, ok := x.physicalTopic(t.Topic)
+		row := kmsg.NewCreatePartitionsResponseTopic()
+		row.Topic = t.Topic
+		switch {
+		case !ok:
+			row.ErrorCode, row.ErrorMessage = codeUnknownTopic, standardText(codeUnknownTopic)
+		case t.Assignment != nil:
+			row.ErrorCode, row.ErrorMessage = codeAssignment, text("brokers cannot be chosen here; leave the assignment out")
+		case t.Count > maxPartitions:
+			row.ErrorCode, row.ErrorMessage = codePolicyViolation, tooManyPartitions(t.Count)
+		default:
+			t.Topic = physical
+			asked = append(asked, t)
+			continue
+		}
+		place(&refused, i, row)
+	}
+	unmap := func(resp *kmsg.CreatePartitionsResponse) error {
+		for i := range resp.Topics {
+			resp.Topics[i].ErrorMessage = x.Text(resp.Topics[i].ErrorCode, resp.Topics[i].ErrorMessage)
+		}
+		err := unmapTopics(x, resp.Topics, func(t *kmsg.CreatePartitionsResponseTopic) *string { return &t.Topic })
+		resp.Topics = splice(resp.Topics, refused)
+		return err
+	}
+	if len(asked) == 0 && len(refused) > 0 {
+		resp := kmsg.NewPtrCreatePartitionsResponse()
+		return answer(resp), unmap(resp)
+	}
+	req.Topics = asked
+	return forward(unmap), nil
+}
+
+func tooManyPartitions(n int32) *string {
+	return text(fmt.Sprintf("a topic may have at most %d partitions, not %d", maxPartitions, n))
+}

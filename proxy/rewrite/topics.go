@@ -1,0 +1,84 @@
+package rewrite
+
+// Codes that the topic and config keys answer themselves (Kafka's Errors).
+const (
+	codeUnknownTopic    int16 = 3   // UNKNOWN_TOPIC_OR_PARTITION
+	codeNoLeader        int16 = 5   // LEADER_NOT_AVAILABLE
+	codeInvalidTopic    int16 = 17  // INVALID_TOPIC_EXCEPTION
+	codeTopicDenied     int16 = 29  // TOPIC_AUTHORIZATION_FAILED
+	codeClusterDenied   int16 = 31  // CLUSTER_AUTHORIZATION_FAILED
+	codeTopicExists     int16 = 36  // TOPIC_ALREADY_EXISTS
+	codeReplication     int16 = 38  // INVALID_REPLICATION_FACTOR
+	codeAssignment      int16 = 39  // INVALID_REPLICA_ASSIGNMENT
+	codeInvalidConfig   int16 = 40  // INVALID_CONFIG
+	codeInvalidRequest  int16 = 42  // INVALID_REQUEST
+	codePolicyViolation int16 = 44  // POLICY_VIOLATION
+	codeUnknownTopicID  int16 = 100 // UNKNOWN_TOPIC_ID
+	codeWrongEndpoint   int16 = 114 // MISMATCHED_ENDPOINT_TYPE
+	codeNoEndpoint      int16 = 115 // UNSUPPORTED_ENDPOINT_TYPE
+)
+
+// consumerReplica is the replica id of every client that is not a broker. Any
+// other reads past the high watermark, moves ISR state or reads from followers
+// (protocol.md 2.4).
+const consumerReplica int32 = -1
+
+// maxPartitions bounds the partitions of one topic: each costs every broker of
+// the pool that holds it open files and memory. Confluent and MSK bound an
+// ordinary tenant's whole cluster at 2,000 to 4,500.
+const maxPartitions = 1000
+
+// forwardTopics splits a request's topics into those that the broker is asked,
+// their names mapped in place, and rows for those that are not legal names.
+// name points to a topic's name; refuse makes the row.
+func forwardTopics[Q, R any](x *Exchange, topics []Q, name func(*Q) *string, refuse func(*Q) R) (asked []Q, refused []placed[R]) {
+	asked = make([]Q, 0, len(topics))
+	for i := range topics {
+		n := name(&topics[i])
+		physical, ok := x.physicalTopic(*n)
+		if !ok {
+			refused = append(refused, placed[R]{i, refuse(&topics[i])})
+			continue
+		}
+		*n = physical
+		asked = append(asked, topics[i])
+	}
+	return asked, refused
+}
+
+// unmapTopics maps the names of a broker's rows in place; one of somebody else
+// closes the connection.
+func unmapTopics[R any](x *Exchange, rows []R, name func(*R) *string) error {
+	for i := range rows {
+		n := name(&rows[i])
+		virtual, err := x.virtualTopic(*n)
+		if err != nil {
+			return err
+		}
+		*n = virtual
+	}
+	return nil
+}
+
+// unmapTopicOrNil is unmapTopics for one name that is null where the broker
+// knows none.
+func (x *Exchange) unmapTopicOrNil(name **string) error {
+	if *name == nil || **name == "" {
+		*name = nil
+		return nil
+	}
+	virtual, err := x.virtualTopic(**name)
+	if err != nil {
+		return err
+	}
+	*name = &virtual
+	return nil
+}
+
+// place adds a row for the subject that stood at place at in the request.
+func place[R any](rows *[]placed[R], at int, row R) {
+	*rows = append(*rows, placed[R]{at, row})
+}
+
+// text is an error text of our own.
+func text(s string) *string { return &s }
