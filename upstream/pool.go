@@ -1,106 +1,166 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl"
 )
 
 // Config of one pool.
 type Config struct {
-	Name      string
-	Bootstrap []string       // host:port
-	TLS       *tls.Config    // nil: plaintext
-	SASL      sasl.Mechanism // nil: none (franz-go's pkg/sasl/plain, scram)
+	// Name is what the configuration and the log call the pool. Required.
+	Name string
+	// Bootstrap are host:port addresses of some brokers, asked whenever no
+	// known broker answers. Required.
+	Bootstrap []string
+	// TLS is nil for plaintext. Each broker's certificate is verified against
+	// the host name it was dialed by (or ServerName, if that is set);
+	// InsecureSkipVerify is refused.
+	TLS *tls.Config
+	// SASL is nil for none (franz-go's pkg/sasl/plain, scram).
+	SASL sasl.Mechanism
 	// Dial is net.Dialer.DialContext if nil.
-	Dial        func(ctx context.Context, network, addr string) (net.Conn, error)
-	DialTimeout time.Duration // TCP, TLS and SASL together; 10s if zero
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// DialTimeout is for TCP, TLS and SASL together; 10s if zero.
+	DialTimeout time.Duration
 	// MetadataMaxAge is how often brokers, versions and features are refreshed; 30s if zero.
 	MetadataMaxAge time.Duration
-	Log            *slog.Logger
+	// Log gets a line when a broker comes, goes, falls silent or recovers. Nothing if nil.
+	Log *slog.Logger
 }
 
 // Pool is one physical Kafka cluster. Any goroutine.
-type Pool struct{}
+type Pool struct {
+	cfg Config // immutable
+
+	snap   atomic.Pointer[snapshot] // written by the monitor only; nil until metadata is known
+	ready  chan struct{}            // closed by the monitor
+	health health
+	next   atomic.Uint32 // spreads AnyNode over the brokers
+	topics *topicIDs
+	wake   chan struct{} // cap 1: the monitor should look again
+
+	running chan struct{} // closed by Run once client is set
+	client  *kgo.Client   // immutable after running is closed
+	once    sync.Once     // Run is called once
+
+	mu    sync.Mutex    // never held over I/O
+	fresh chan struct{} // closed after the next refresh; nil if nobody waits
+}
 
 // NewPool checks cfg; Run connects.
-func NewPool(cfg Config) (*Pool, error) { panic("stub") }
+func NewPool(cfg Config) (*Pool, error) {
+	var errs []error
+	if cfg.Name == "" {
+		errs = append(errs, errors.New("pool: name is empty"))
+	}
+	if len(cfg.Bootstrap) == 0 {
+		errs = append(errs, fmt.Errorf("pool %q: no bootstrap address", cfg.Name))
+	}
+	for _, addr := range cfg.Bootstrap {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			errs = append(errs, fmt.Errorf("pool %q: bootstrap %q is not host:port: %w", cfg.Name, addr, err))
+		}
+	}
+	if cfg.TLS != nil && cfg.TLS.InsecureSkipVerify {
+		errs = append(errs, fmt.Errorf("pool %q: tls must verify brokers: give their CA in place of InsecureSkipVerify", cfg.Name))
+	}
+	if cfg.DialTimeout < 0 || cfg.MetadataMaxAge < 0 {
+		errs = append(errs, fmt.Errorf("pool %q: a negative duration", cfg.Name))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	cfg.DialTimeout = cmp.Or(cfg.DialTimeout, 10*time.Second)
+	cfg.MetadataMaxAge = cmp.Or(cfg.MetadataMaxAge, 30*time.Second)
+	if cfg.Dial == nil {
+		cfg.Dial = (&net.Dialer{}).DialContext
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	cfg.Log = cfg.Log.With("pool", cfg.Name)
+	return &Pool{
+		cfg:     cfg,
+		ready:   make(chan struct{}),
+		wake:    make(chan struct{}, 1),
+		running: make(chan struct{}),
+		topics:  newTopicIDs(maxTopicIDs, maxUnknownIDs),
+	}, nil
+}
 
-// Run keeps brokers, versions and health fresh until ctx ends.
-func (p *Pool) Run(ctx context.Context) error { panic("stub") }
+// Run keeps brokers, versions and health fresh until ctx ends, and then
+// returns nil. A pool that does not answer is never an error: Run keeps
+// trying. It is called once.
+func (p *Pool) Run(ctx context.Context) error {
+	err := fmt.Errorf("pool %q: Run was called before", p.cfg.Name)
+	p.once.Do(func() { err = p.run(ctx) })
+	return err
+}
+
+func (p *Pool) run(ctx context.Context) error {
+	client, err := p.newClient(kgo.RequestRetries(0))
+	if err != nil {
+		return fmt.Errorf("pool %q: %w", p.cfg.Name, err)
+	}
+	defer client.Close()
+	p.client = client
+	close(p.running)
+
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { p.resolveTopics(ctx) })
+	newMonitor(p).run(ctx)
+	return nil
+}
 
 // Ready is closed once brokers and versions are known.
-func (p *Pool) Ready() <-chan struct{} { panic("stub") }
+func (p *Pool) Ready() <-chan struct{} { return p.ready }
 
 // Name of the pool.
-func (p *Pool) Name() string { panic("stub") }
+func (p *Pool) Name() string { return p.cfg.Name }
 
-// Broker is one broker of the pool, at its physical address.
-type Broker struct {
-	Node int32
-	Host string
-	Port int32
-	Rack *string
+// refreshed asks the monitor to question the brokers again (at most once per
+// minRefreshInterval) and returns a channel that is closed when one of them
+// has answered after this call.
+func (p *Pool) refreshed() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fresh == nil {
+		p.fresh = make(chan struct{})
+	}
+	p.poke()
+	return p.fresh
 }
 
-// Brokers are the live brokers in order of node id, from the newest metadata.
-func (p *Pool) Brokers() []Broker { panic("stub") }
-
-// ClusterID is the pool's own (physical) cluster id; it must never reach a client.
-func (p *Pool) ClusterID() string { panic("stub") }
-
-// Controller is the node the brokers name as controller, -1 if unknown.
-func (p *Pool) Controller() int32 { panic("stub") }
-
-// VersionRange is the versions of one API key, both inclusive.
-type VersionRange struct{ Min, Max int16 }
-
-// Versions of a key that every broker of the pool speaks; ok is false if one does not know the key.
-func (p *Pool) Versions(key int16) (VersionRange, bool) { panic("stub") }
-
-// Feature is a finalized feature of the pool.
-type Feature struct {
-	Name     string
-	Min, Max int16 // supported by every broker
-	Level    int16 // finalized; 0 if not
+// takeFresh hands the waiters of refreshed over to the monitor; nil if there are none.
+func (p *Pool) takeFresh() chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fresh := p.fresh
+	p.fresh = nil
+	return fresh
 }
 
-// Features of the pool and the epoch of the finalized ones (-1 if unknown).
-func (p *Pool) Features() (features []Feature, epoch int64) { panic("stub") }
-
-// Conn is an authenticated connection to one broker, owned by who dialed it.
-type Conn struct {
-	net.Conn
-	Node    int32
-	Expires time.Time // when the broker will demand re-authentication (KIP-368); zero: never
+func (p *Pool) refreshWanted() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.fresh != nil
 }
 
-// AnyNode lets Dial choose a healthy broker.
-const AnyNode int32 = -1
-
-// Dial connects and authenticates to one broker. A broker that does not answer
-// costs its own callers at most DialTimeout and nobody else anything.
-func (p *Pool) Dial(ctx context.Context, node int32) (*Conn, error) { panic("stub") }
-
-// Request sends one request to any healthy broker (or the right coordinator or controller) over the
-// gateway's own control connection and returns the answer. Not for the data path. Does not follow request version: the newest common one is used.
-func (p *Pool) Request(ctx context.Context, req kmsg.Request) (kmsg.Response, error) { panic("stub") }
-
-// TopicNames returns the physical names of those ids that exist; the pool is
-// asked (at most once at a time, rate-limited) only for ids that are not known yet.
-func (p *Pool) TopicNames(ctx context.Context, ids [][16]byte) map[[16]byte]string { panic("stub") }
-
-// LearnTopic records that id is name, as seen in an answer of a broker.
-func (p *Pool) LearnTopic(id [16]byte, name string) { panic("stub") }
-
-// ListTopics returns the names of the topics that begin with prefix, sorted, asked from the pool now.
-func (p *Pool) ListTopics(ctx context.Context, prefix string) ([]string, error) { panic("stub") }
-
-// Purge deletes every topic and group whose name begins with prefix. It may be
-// interrupted and called again. Groups with live members are emptied first.
-func (p *Pool) Purge(ctx context.Context, prefix string) error { panic("stub") }
+func (p *Pool) poke() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
