@@ -81,3 +81,76 @@ func refuseGroups[T any](x *Exchange, groups []string, refuse func(group string)
 // gateway, and what it sees of it is not the client's business. The form is
 // Kafka's InetAddress.toString.
 const gatewayClientHost = "/0.0.0.0"
+
+// topicRef points to what names a topic in an entry: its name, or from some
+// version on its id.
+type topicRef[T any] func(*T) (name *string, id *topicID)
+
+// refuseTopics maps the topics of a request and returns what can be asked of
+// the broker, never nil (null often means all). refuse makes the row of a topic
+// that is not forwarded: UNKNOWN_TOPIC_ID for an id that is not this
+// instance's, whosever it is, and UNKNOWN_TOPIC_OR_PARTITION for a name that no
+// topic can have.
+func refuseTopics[Q, P any](x *Exchange, topics []Q, byID bool, ref topicRef[Q], refuse func(*Q, int16) P) (asked []Q, refused []placed[P]) {
+	var owned map[topicID]string
+	if byID {
+		ids := make([]topicID, len(topics))
+		for i := range topics {
+			_, id := ref(&topics[i])
+			ids[i] = *id
+		}
+		owned = x.ownTopics(ids)
+	}
+	asked = make([]Q, 0, len(topics))
+	for i, topic := range topics {
+		name, id := ref(&topic)
+		if code := physicalRef(x, byID, owned, name, id); code != 0 {
+			refused = append(refused, placed[P]{i, refuse(&topic, code)})
+			continue
+		}
+		asked = append(asked, topic)
+	}
+	return asked, refused
+}
+
+// physicalRef maps one topic's name in place, or checks its id.
+func physicalRef(x *Exchange, byID bool, owned map[topicID]string, name *string, id *topicID) (code int16) {
+	if byID {
+		if _, ok := owned[*id]; !ok {
+			return kerr.UnknownTopicID.Code
+		}
+		return 0
+	}
+	physical, ok := x.physicalTopic(*name)
+	if !ok {
+		return kerr.UnknownTopicOrPartition.Code
+	}
+	*name = physical
+	return 0
+}
+
+// answeredTopics makes the client's rows of the broker's: names unmapped (ids
+// are those that were asked for), refused ones back in their places.
+func answeredTopics[P any](x *Exchange, rows []P, byID bool, ref topicRef[P], refused []placed[P]) []P {
+	if !byID {
+		rows = own(x, rows, func(row *P) *string { name, _ := ref(row); return name })
+	}
+	return splice(rows, refused)
+}
+
+// ownIDs is own for rows that name topics by id. Ids that the pool does not
+// know yet are looked up at once.
+func ownIDs[T any](x *Exchange, rows []T, id func(*T) topicID) []T {
+	ids := make([]topicID, len(rows))
+	for i := range rows {
+		ids[i] = id(&rows[i])
+	}
+	owned := x.ownTopics(ids)
+	kept := rows[:0]
+	for _, row := range rows {
+		if _, ok := owned[id(&row)]; ok {
+			kept = append(kept, row)
+		}
+	}
+	return kept
+}

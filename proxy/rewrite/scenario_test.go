@@ -243,11 +243,13 @@ func parseVersions(t *testing.T, path, list string) []int16 {
 func unmarshal(t *testing.T, what, text string, v any) {
 	t.Helper()
 	tmpl, err := template.New(what).Funcs(template.FuncMap{
-		"id":           func(physical string) (string, error) { return toJSON(idOf(physical)) },
-		"subscription": func(version int, topics ...string) (string, error) { return toJSON(subscriptionBlob(version, topics...)) },
-		"assignment":   func(version int, topics ...string) (string, error) { return toJSON(assignmentBlob(version, topics...)) },
-		"bytes":        func(text string) (string, error) { return toJSON([]byte(text)) },
-		"long":         func(n int) string { return strings.Repeat("x", n) },
+		"id": func(physical string) (string, error) { return toJSON(idOf(physical)) },
+		"subscription": func(version int, topics ...string) (string, error) {
+			return toJSON(subscriptionBlob(version, topics...))
+		},
+		"assignment": func(version int, topics ...string) (string, error) { return toJSON(assignmentBlob(version, topics...)) },
+		"bytes":      func(text string) (string, error) { return toJSON([]byte(text)) },
+		"long":       func(n int) string { return strings.Repeat("x", n) },
 	}).Parse(text)
 	if err != nil {
 		t.Fatal(err)

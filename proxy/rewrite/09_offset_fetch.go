@@ -1,0 +1,139 @@
+package rewrite
+
+import "github.com/twmb/franz-go/pkg/kmsg"
+
+// OffsetFetch (9) reads groups' offsets. 2: null topics are all, top-level
+// error; 5: leader epoch; 6: flexible; 7: require stable; 8: a batch of groups
+// (KIP-709); 9: KIP-848 members; 10: topics by id. A topic that is not this
+// instance's is dropped from an answer to "all".
+func offsetFetch(x *Exchange, req *kmsg.OffsetFetchRequest) (outcome[*kmsg.OffsetFetchResponse], error) {
+	if x.Version >= 8 {
+		return offsetFetchGroups(x, req)
+	}
+	group, ok := x.physicalGroup(req.Group)
+	if !ok {
+		return answer(offsetFetchNoGroup(x, req)), nil
+	}
+	req.Group = group
+	var refused []placed[kmsg.OffsetFetchResponseTopic]
+	unmap := func(resp *kmsg.OffsetFetchResponse) error {
+		resp.Topics = answeredTopics(x, resp.Topics, false,
+			func(t *kmsg.OffsetFetchResponseTopic) (*string, *topicID) { return &t.Topic, nil }, refused)
+		return nil
+	}
+	if req.Topics == nil {
+		return forward(unmap), nil
+	}
+	req.Topics, refused = refuseTopics(x, req.Topics, false,
+		func(t *kmsg.OffsetFetchRequestTopic) (*string, *topicID) { return &t.Topic, nil }, offsetFetchRefusal)
+	if len(req.Topics) == 0 && len(refused) > 0 {
+		resp := kmsg.NewPtrOffsetFetchResponse()
+		return answer(resp), unmap(resp)
+	}
+	return forward(unmap), nil
+}
+
+// offsetFetchNoGroup refuses the group up to v7: at the top level from v2 on,
+// before that in every partition.
+func offsetFetchNoGroup(x *Exchange, req *kmsg.OffsetFetchRequest) *kmsg.OffsetFetchResponse {
+	resp := kmsg.NewPtrOffsetFetchResponse()
+	resp.ErrorCode = invalidGroup()
+	if x.Version < 2 {
+		for i := range req.Topics {
+			resp.Topics = append(resp.Topics, offsetFetchRefusal(&req.Topics[i], invalidGroup()))
+		}
+	}
+	return resp
+}
+
+func offsetFetchRefusal(t *kmsg.OffsetFetchRequestTopic, code int16) kmsg.OffsetFetchResponseTopic {
+	row := kmsg.NewOffsetFetchResponseTopic()
+	row.Topic = t.Topic
+	for _, p := range t.Partitions {
+		part := kmsg.NewOffsetFetchResponseTopicPartition()
+		part.Partition, part.Offset, part.Metadata, part.ErrorCode = p, -1, new(string), code
+		row.Partitions = append(row.Partitions, part)
+	}
+	return row
+}
+
+// offsetFetchGroups is OffsetFetch from v8 on. refused holds, for each group
+// that is forwarded, its topics that are not.
+func offsetFetchGroups(x *Exchange, req *kmsg.OffsetFetchRequest) (outcome[*kmsg.OffsetFetchResponse], error) {
+	byID := x.Version >= 10
+	asked := make([]kmsg.OffsetFetchRequestGroup, 0, len(req.Groups))
+	var local []placed[kmsg.OffsetFetchResponseGroup]
+	refused := map[string][]placed[kmsg.OffsetFetchResponseGroupTopic]{}
+	for i, group := range req.Groups {
+		own, rows := offsetFetchGroup(x, byID, &group)
+		if own != nil {
+			local = append(local, placed[kmsg.OffsetFetchResponseGroup]{i, *own})
+			continue
+		}
+		if len(rows) > 0 {
+			refused[group.Group] = rows
+		}
+		asked = append(asked, group)
+	}
+	unmap := func(resp *kmsg.OffsetFetchResponse) error {
+		for i := range resp.Groups {
+			g := &resp.Groups[i]
+			g.Topics = offsetFetchOwned(x, byID, g.Topics)
+			if g.ErrorCode == 0 {
+				g.Topics = splice(g.Topics, refused[g.Group])
+			}
+		}
+		groups := own(x, resp.Groups, func(g *kmsg.OffsetFetchResponseGroup) *string { return &g.Group })
+		resp.Groups = splice(groups, local)
+		return nil
+	}
+	if len(asked) == 0 && len(local) > 0 {
+		resp := kmsg.NewPtrOffsetFetchResponse()
+		return answer(resp), unmap(resp)
+	}
+	req.Groups = asked
+	return forward(unmap), nil
+}
+
+// offsetFetchGroup maps one group of a batch in place. It returns the group's
+// row if all of it is refused, else the rows of those topics that are.
+func offsetFetchGroup(x *Exchange, byID bool, g *kmsg.OffsetFetchRequestGroup) (*kmsg.OffsetFetchResponseGroup, []placed[kmsg.OffsetFetchResponseGroupTopic]) {
+	row := kmsg.NewOffsetFetchResponseGroup()
+	row.Group = g.Group
+	group, ok := x.physicalGroup(g.Group)
+	if !ok {
+		row.ErrorCode = invalidGroup()
+		return &row, nil
+	}
+	g.Group = group
+	if g.Topics == nil {
+		return nil, nil
+	}
+	asked, refused := refuseTopics(x, g.Topics, byID,
+		func(t *kmsg.OffsetFetchRequestGroupTopic) (*string, *topicID) { return &t.Topic, &t.TopicID }, offsetFetchGroupRefusal)
+	if len(asked) == 0 && len(refused) > 0 {
+		row.Topics = splice(nil, refused)
+		return &row, nil
+	}
+	g.Topics = asked
+	return nil, refused
+}
+
+func offsetFetchGroupRefusal(t *kmsg.OffsetFetchRequestGroupTopic, code int16) kmsg.OffsetFetchResponseGroupTopic {
+	row := kmsg.NewOffsetFetchResponseGroupTopic()
+	row.Topic, row.TopicID = t.Topic, t.TopicID
+	for _, p := range t.Partitions {
+		part := kmsg.NewOffsetFetchResponseGroupTopicPartition()
+		part.Partition, part.Offset, part.LeaderEpoch, part.Metadata, part.ErrorCode = p, -1, -1, new(string), code
+		row.Partitions = append(row.Partitions, part)
+	}
+	return row
+}
+
+// offsetFetchOwned keeps the topics that are this instance's, under its names.
+func offsetFetchOwned(x *Exchange, byID bool, rows []kmsg.OffsetFetchResponseGroupTopic) []kmsg.OffsetFetchResponseGroupTopic {
+	if !byID {
+		return own(x, rows, func(t *kmsg.OffsetFetchResponseGroupTopic) *string { return &t.Topic })
+	}
+	return ownIDs(x, rows, func(t *kmsg.OffsetFetchResponseGroupTopic) topicID { return t.TopicID })
+}

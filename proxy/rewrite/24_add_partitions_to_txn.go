@@ -1,0 +1,53 @@
+package rewrite
+
+import (
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// AddPartitionsToTxn (24) adds partitions to a transaction. 3: flexible. 4 and
+// up are the brokers' own batches, which need rights over the whole cluster:
+// not served. One topic that fails fails them all, as in Kafka: nothing is
+// forwarded and the others are OPERATION_NOT_ATTEMPTED.
+func addPartitionsToTxn(x *Exchange, req *kmsg.AddPartitionsToTxnRequest) (outcome[*kmsg.AddPartitionsToTxnResponse], error) {
+	txn, ok := x.physicalTxn(req.TransactionalID)
+	if !ok {
+		return answer(addPartitionsAnswer(req, func(string) int16 { return invalidTxn() })), nil
+	}
+	legal := func(topic string) bool { _, ok := x.physicalTopic(topic); return ok }
+	for _, t := range req.Topics {
+		if legal(t.Topic) {
+			continue
+		}
+		return answer(addPartitionsAnswer(req, func(topic string) int16 {
+			if legal(topic) {
+				return kerr.OperationNotAttempted.Code
+			}
+			return kerr.UnknownTopicOrPartition.Code
+		})), nil
+	}
+	req.TransactionalID = txn
+	for i := range req.Topics {
+		req.Topics[i].Topic = x.Space.Physical(req.Topics[i].Topic)
+	}
+	return forward(func(resp *kmsg.AddPartitionsToTxnResponse) error {
+		resp.Topics = own(x, resp.Topics, func(t *kmsg.AddPartitionsToTxnResponseTopic) *string { return &t.Topic })
+		return nil
+	}), nil
+}
+
+// addPartitionsAnswer answers every partition with its topic's code.
+func addPartitionsAnswer(req *kmsg.AddPartitionsToTxnRequest, code func(topic string) int16) *kmsg.AddPartitionsToTxnResponse {
+	resp := kmsg.NewPtrAddPartitionsToTxnResponse()
+	for _, t := range req.Topics {
+		row := kmsg.NewAddPartitionsToTxnResponseTopic()
+		row.Topic = t.Topic
+		for _, p := range t.Partitions {
+			part := kmsg.NewAddPartitionsToTxnResponseTopicPartition()
+			part.Partition, part.ErrorCode = p, code(t.Topic)
+			row.Partitions = append(row.Partitions, part)
+		}
+		resp.Topics = append(resp.Topics, row)
+	}
+	return resp
+}

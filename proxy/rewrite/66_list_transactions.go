@@ -1,0 +1,30 @@
+package rewrite
+
+import (
+	"regexp"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// ListTransactions (66) lists the transactions that one broker coordinates;
+// clients ask every broker. 1: duration filter (KIP-994); 2: pattern over
+// transactional ids (KIP-1152). The broker looks at those of the whole pool: the
+// pattern is always set where there is one, and what is not this instance's is
+// dropped in any case.
+func listTransactions(x *Exchange, req *kmsg.ListTransactionsRequest) (outcome[*kmsg.ListTransactionsResponse], error) {
+	pattern := regexp.QuoteMeta(x.Space.Prefix()) + "(?s:.*)"
+	if p := req.TransactionalIDPattern; p != nil && *p != "" {
+		var err error
+		if pattern, err = x.physicalPattern(*p); err != nil {
+			resp := kmsg.NewPtrListTransactionsResponse()
+			resp.ErrorCode = kerr.InvalidRegularExpression.Code
+			return answer(resp), nil
+		}
+	}
+	req.TransactionalIDPattern = &pattern // not encoded before v2
+	return forward(func(resp *kmsg.ListTransactionsResponse) error {
+		resp.TransactionStates = own(x, resp.TransactionStates, func(s *kmsg.ListTransactionsResponseTransactionState) *string { return &s.TransactionalID })
+		return nil
+	}), nil
+}
