@@ -1,21 +1,240 @@
 package proxy
 
-import "context"
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"weir/tenancy"
+)
+
+// Defaults of Config.
+const (
+	defaultHandshakeTimeout = 10 * time.Second
+	defaultMaxHandshakes    = 1000
+	defaultMaxFrameBytes    = 100 << 20 // Kafka's socket.request.max.bytes
+	defaultUpstreamIdle     = time.Minute
+	defaultDrainGrace       = 5 * time.Second
+	defaultDrainSpread      = 30 * time.Second
+)
 
 // Server accepts Kafka clients.
-type Server struct{}
+type Server struct {
+	cfg       Config
+	listeners []*listener
+	metrics   *metrics
+	conns     registry
+	slots     chan struct{} // one for each connection that is not authenticated yet
+	lastID    atomic.Uint64
+}
+
+// listener is one bound address.
+type listener struct {
+	Listener
+	ln      net.Listener
+	sniPort int32
+}
 
 // New checks cfg and binds every listener, so that a port in use is an error here.
-func New(cfg Config) (*Server, error) { panic("stub") }
+func New(cfg Config) (*Server, error) {
+	cfg.HandshakeTimeout = cmp.Or(cfg.HandshakeTimeout, defaultHandshakeTimeout)
+	cfg.MaxHandshakes = cmp.Or(cfg.MaxHandshakes, defaultMaxHandshakes)
+	cfg.MaxFrameBytes = cmp.Or(cfg.MaxFrameBytes, defaultMaxFrameBytes)
+	cfg.UpstreamIdle = cmp.Or(cfg.UpstreamIdle, defaultUpstreamIdle)
+	cfg.DrainGrace = cmp.Or(cfg.DrainGrace, defaultDrainGrace)
+	cfg.DrainSpread = cmp.Or(cfg.DrainSpread, defaultDrainSpread)
+	s := &Server{
+		cfg:     cfg,
+		metrics: newMetrics(cfg.Registry),
+		slots:   make(chan struct{}, cfg.MaxHandshakes),
+	}
+	s.conns.init()
+	for _, l := range cfg.Listeners {
+		bound, err := bind(l)
+		if err != nil {
+			s.closeListeners()
+			return nil, err
+		}
+		s.listeners = append(s.listeners, bound)
+	}
+	cfg.Directory.Watch(s.changed)
+	return s, nil
+}
+
+func bind(l Listener) (*listener, error) {
+	lc := net.ListenConfig{Control: controlFor(l)}
+	ln, err := lc.Listen(context.Background(), "tcp", l.Address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", l.Address, err)
+	}
+	b := &listener{Listener: l, ln: ln}
+	if l.SNI != nil {
+		sni := *l.SNI
+		sni.Domain = strings.ToLower(strings.Trim(sni.Domain, "."))
+		b.SNI = &sni
+		b.sniPort = sni.Port
+		if b.sniPort == 0 {
+			_, port, _ := net.SplitHostPort(ln.Addr().String())
+			n, _ := strconv.ParseInt(port, 10, 32)
+			b.sniPort = int32(n)
+		}
+	}
+	return b, nil
+}
+
+func (s *Server) closeListeners() {
+	for _, l := range s.listeners {
+		_ = l.ln.Close()
+	}
+}
 
 // Addrs are the bound addresses, in the order of Config.Listeners (for port 0).
-func (s *Server) Addrs() []string { panic("stub") }
+func (s *Server) Addrs() []string {
+	var addrs []string
+	for _, l := range s.listeners {
+		addrs = append(addrs, l.ln.Addr().String())
+	}
+	return addrs
+}
+
+// Connections is the number of open client connections.
+func (s *Server) Connections() int { return s.conns.len() }
 
 // Serve accepts until ctx ends, then drains (operations.md A.2 rule 3): new
 // connections are accepted for DrainGrace, then each open one is closed after
 // its exchange in flight, spread over DrainSpread. It returns when all are
 // closed. now, when closed, ends the drain at once.
-func (s *Server) Serve(ctx context.Context, now <-chan struct{}) error { panic("stub") }
+func (s *Server) Serve(ctx context.Context, now <-chan struct{}) error {
+	life, kill := context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
+	var wg sync.WaitGroup
+	failed := make(chan error, len(s.listeners))
+	for _, l := range s.listeners {
+		wg.Go(func() {
+			if err := s.accept(life, l, &wg); err != nil {
+				failed <- err
+			}
+		})
+	}
+	wg.Go(func() { s.janitor(life) })
 
-// Connections is the number of open client connections.
-func (s *Server) Connections() int { panic("stub") }
+	var err error
+	select {
+	case <-ctx.Done():
+		s.drain(now, &wg)
+	case err = <-failed:
+	case <-now:
+	}
+	s.closeListeners()
+	kill()
+	s.conns.each(func(c *conn) { c.close(&closing{reason: reasonStopped}) })
+	wg.Wait()
+	return err
+}
+
+// accept serves every connection of one listener until it is closed.
+func (s *Server) accept(ctx context.Context, l *listener, wg *sync.WaitGroup) error {
+	delay := time.Duration(0)
+	for {
+		raw, err := l.ln.Accept()
+		switch {
+		case err == nil:
+			delay = 0
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		default:
+			// Out of descriptors, mostly: as net/http, wait and go on.
+			delay = min(max(5*time.Millisecond, 2*delay), time.Second)
+			s.cfg.Log.Warn("accept failed", "listener", l.Address, "err", err, "retry_in", delay)
+			if !wait(ctx, delay) {
+				return nil
+			}
+			continue
+		}
+		wg.Go(func() { s.serveConn(ctx, l, raw) })
+	}
+}
+
+// serveConn owns one connection from accept to close.
+func (s *Server) serveConn(ctx context.Context, l *listener, raw net.Conn) {
+	s.metrics.accepted.Inc()
+	select {
+	case s.slots <- struct{}{}:
+	default:
+		_ = raw.Close()
+		s.metrics.closed.WithLabelValues(reasonFull).Inc()
+		return
+	}
+	release := sync.OnceFunc(func() { <-s.slots })
+	defer release()
+
+	c := newConn(ctx, s, l, raw)
+	s.conns.add(c)
+	defer s.conns.remove(c)
+	s.finished(c, c.run(release))
+}
+
+// finished counts and logs why a connection ended.
+func (s *Server) finished(c *conn, err error) {
+	reason, fix := reasonOf(err)
+	s.metrics.closed.WithLabelValues(reason).Inc()
+	attrs := []any{"conn", c.id, "addr", c.raw.RemoteAddr().String(), "reason", reason}
+	if c.principal.Instance != "" {
+		attrs = append(attrs, "instance", c.principal.Instance, "user", c.principal.User)
+	} else if c.route.instance != "" {
+		attrs = append(attrs, "instance", c.route.instance)
+	}
+	var why *closing
+	if errors.As(err, &why) && why.err != nil {
+		err = why.err
+		attrs = append(attrs, "err", shorten(err.Error()))
+	} else if why == nil && err != nil {
+		attrs = append(attrs, "err", shorten(err.Error()))
+	}
+	switch reason {
+	case reasonClientGone, reasonDrained, reasonStopped:
+		s.cfg.Log.Debug("connection closed", attrs...)
+	default:
+		if fix != "" {
+			attrs = append(attrs, "fix", fix)
+		}
+		s.cfg.Log.Warn("connection closed", attrs...)
+	}
+}
+
+// shorten bounds what a client can make us log (S23); slog escapes the rest.
+func shorten(s string) string {
+	const limit = 256
+	if len(s) > limit {
+		return s[:limit] + "..."
+	}
+	return s
+}
+
+// changed closes the sessions that an instance's new view no longer allows.
+func (s *Server) changed(v *tenancy.View) {
+	s.conns.ofInstance(v.Instance.ID, func(c *conn) {
+		if !s.cfg.Auth.Valid(c.principal) {
+			c.close(&closing{reason: reasonRevoked})
+		}
+	})
+}
+
+// wait sleeps for d; false if ctx ends first.
+func wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

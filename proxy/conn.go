@@ -1,0 +1,260 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/auth"
+	"weir/proxy/rewrite"
+	"weir/proxy/wire"
+	"weir/upstream"
+)
+
+const (
+	// preAuthFrame bounds what who has not proved anything may send at once.
+	preAuthFrame = 512 << 10
+	// controlFrame bounds every request but Produce: they are decoded into
+	// structs, which takes a multiple of their bytes.
+	controlFrame = 8 << 20
+	// maxInflight is how many requests of one connection may wait for their
+	// answer before we stop reading. Kafka itself works on one at a time;
+	// librdkafka sends as many as it likes.
+	maxInflight = 64
+	// lingerTimeout is how long a drained connection waits for the client's close.
+	lingerTimeout = time.Second
+)
+
+// conn is one client connection. Two goroutines work on it at the most: the
+// reading one (run), which maps requests and sends them on, and, while there is
+// a broker connection, the answering one (link.go).
+type conn struct {
+	srv *Server
+	lst *listener
+	id  uint64
+	raw *transport // closed by anybody, at any time
+
+	ctx    context.Context // ends with the connection
+	cancel context.CancelFunc
+
+	// Set by the reading goroutine before the session begins, then immutable.
+	nc        net.Conn // TLS over raw, or raw
+	route     route
+	principal auth.Principal
+	sess      *rewrite.Session
+	pool      *upstream.Pool
+	in        *wire.Reader
+
+	// Reading goroutine only.
+	client  *string            // the newest client id, kept so that it is not allocated anew
+	expires time.Time          // when the session ends unless re-authenticated; zero: never
+	reauth  *auth.Conversation // re-authentication under way (KIP-368)
+
+	draining  atomic.Bool
+	lastRead  atomic.Int64 // unix nanoseconds of the newest request
+	buffering atomic.Bool  // in holds a buffer
+	links     sync.WaitGroup
+
+	mu      sync.Mutex
+	changed *sync.Cond // queue became shorter, or the connection is closing
+	queue   []*pending // requests without an answer yet, in order; who answers the head owns out
+	link    *link      // nil while no broker is needed
+	why     error      // why the connection is being closed; the first reason counts
+
+	out  *wire.Writer // owned by who answers the head of queue
+	head []byte       // scratch for response headers; same owner
+}
+
+// pending is one request that waits for its turn to be answered.
+type pending struct {
+	key, version int16
+	correlation  int32
+	unmap        func(body []byte) ([][]byte, error)
+	answer       [][]byte // the answer's body, once ready
+	ready        bool
+}
+
+func newConn(ctx context.Context, s *Server, l *listener, raw net.Conn) *conn {
+	c := &conn{srv: s, lst: l, id: s.lastID.Add(1), raw: &transport{Conn: raw}}
+	c.ctx, c.cancel = context.WithCancel(ctx)
+	c.changed = sync.NewCond(&c.mu)
+	return c
+}
+
+// run serves the connection until it ends and says why.
+func (c *conn) run(authenticated func()) error {
+	defer c.cancel()
+	err := c.begin(authenticated)
+	switch {
+	case err == nil:
+		err = c.serve()
+	case c.draining.Load():
+		err = &closing{reason: reasonDrained}
+	}
+	c.close(err)
+	c.links.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.why
+}
+
+// begin makes a session of a connection: first byte, TLS, SASL.
+func (c *conn) begin(authenticated func()) error {
+	if err := c.raw.SetDeadline(time.Now().Add(c.srv.cfg.HandshakeTimeout)); err != nil {
+		return readFailed(err)
+	}
+	if err := c.raw.sniff(c.lst.TLS != nil); err != nil {
+		return err
+	}
+	c.nc, c.route = c.raw, route{node: c.lst.Node, pool: c.lst.Pool}
+	if c.lst.TLS != nil {
+		if err := c.startTLS(); err != nil {
+			return err
+		}
+	}
+	c.in, c.out = wire.NewReader(c.nc), wire.NewWriter(c.nc)
+	if err := c.handshake(); err != nil {
+		return err
+	}
+	authenticated()
+	c.in.Inspect = c.inspect
+	return c.openSession()
+}
+
+func (c *conn) startTLS() error {
+	t := tls.Server(c.raw, c.lst.TLS)
+	c.nc = t
+	if err := t.HandshakeContext(c.ctx); err != nil {
+		return tlsFailed(err)
+	}
+	if c.lst.SNI != nil {
+		if r, ok := c.lst.SNI.routeSNI(t.ConnectionState().ServerName); ok {
+			c.route = r
+		}
+	}
+	return nil
+}
+
+// serve reads requests until the connection ends.
+func (c *conn) serve() error {
+	for {
+		frame, err := c.next()
+		if errors.Is(err, errDrained) {
+			c.leave()
+			return &closing{reason: reasonDrained}
+		}
+		if err != nil {
+			return c.readEnded(err)
+		}
+		if err := c.exchange(frame); err != nil {
+			return err
+		}
+	}
+}
+
+// readEnded: a client that closes its side still gets the answers it waits for.
+func (c *conn) readEnded(err error) error {
+	if errors.Is(err, wire.ErrFrameSize) {
+		return &closing{reason: reasonFrameSize, err: err}
+	}
+	return readFailed(err)
+}
+
+var errDrained = errors.New("drained")
+
+// next returns the next request. While it waits, tidy and drain may poke it by a
+// read deadline in the past: to give up buffers, or to leave.
+func (c *conn) next() ([]byte, error) {
+	lastChance := false
+	for {
+		leaving := c.draining.Load()
+		if leaving && (c.in.Between() || lastChance) {
+			return nil, errDrained
+		}
+		frame, err := c.in.Next(c.srv.cfg.MaxFrameBytes)
+		if err == nil {
+			c.lastRead.Store(time.Now().UnixNano())
+			c.buffering.Store(true)
+			return frame, nil
+		}
+		if !isTimeout(err) {
+			return nil, err
+		}
+		until := noDeadline
+		switch {
+		case c.in.Between():
+			c.in.Release()
+			c.raw.release()
+			c.buffering.Store(false)
+		case leaving: // a request is arriving: let it
+			lastChance = true
+			until = time.Now().Add(c.srv.cfg.HandshakeTimeout)
+		}
+		if err := c.nc.SetReadDeadline(until); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// leave closes our side once every request has its answer, and waits a moment
+// for the client to close its own: bytes that it has sent meanwhile would
+// otherwise turn our close into a reset, which may overtake the last answer.
+func (c *conn) leave() {
+	c.awaitAnswers(0)
+	_ = c.raw.SetDeadline(time.Now().Add(lingerTimeout))
+	if t, ok := c.nc.(*tls.Conn); ok {
+		_ = t.CloseWrite()
+	}
+	if half, ok := c.raw.Conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+	_, _ = io.Copy(io.Discard, c.raw.Conn)
+}
+
+// inspect refuses large frames of small requests before they are read.
+func (c *conn) inspect(begin []byte, size int) error {
+	if key := int16(begin[0])<<8 | int16(begin[1]); key != int16(kmsg.Produce) && size > controlFrame {
+		return closef(reasonFrameSize, "%s request of %d bytes, at most %d are allowed", kmsg.NameForKey(key), size, controlFrame)
+	}
+	return nil
+}
+
+// drain asks the reading goroutine to leave between two requests.
+func (c *conn) drain() {
+	c.draining.Store(true)
+	_ = c.raw.SetReadDeadline(time.Now())
+}
+
+// tidy gives back what an idle connection holds: the broker connection, so that
+// an idle tenant costs the pool nothing, and buffers.
+func (c *conn) tidy(now time.Time) {
+	c.closeIdleLink(now)
+	if c.buffering.Load() && now.Sub(time.Unix(0, c.lastRead.Load())) > bufferIdle {
+		_ = c.raw.SetReadDeadline(now)
+	}
+}
+
+// close ends the connection for the first reason given. Any goroutine; it does
+// not wait.
+func (c *conn) close(why error) {
+	c.mu.Lock()
+	if c.why == nil {
+		c.why = why
+	}
+	l := c.link
+	c.link = nil
+	c.changed.Broadcast()
+	c.mu.Unlock()
+	if l != nil {
+		_ = l.conn.Close()
+	}
+	_ = c.raw.Close() // not the TLS side: its close_notify may wait for a slow reader
+	c.cancel()
+}

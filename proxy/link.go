@@ -1,0 +1,205 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/proxy/rewrite"
+	"weir/proxy/wire"
+	"weir/upstream"
+)
+
+// renewBefore is how long before a broker demands re-authentication (KIP-368)
+// the connection to it is replaced by a new one, between exchanges.
+const renewBefore = 30 * time.Second
+
+// link is a client connection's own connection to one broker: never shared, so
+// that no long poll of one client blocks another (protocol.md 1.1).
+type link struct {
+	conn *upstream.Conn
+	in   *wire.Reader
+	out  *wire.Writer
+	head []byte // scratch for request headers
+
+	lastUsed time.Time // guarded by conn.mu
+	silent   bool      // the newest request wants no answer; guarded by conn.mu
+}
+
+// forward sends a request to the broker; its answer will be p's.
+func (c *conn) forward(h wire.RequestHeader, p *pending, plan rewrite.Plan) error {
+	l, err := c.attach(p, plan.Silent)
+	if err != nil {
+		return err
+	}
+	l.head = wire.AppendRequest(l.head[:0], h, wire.Size(plan.Request))
+	if err := l.out.Write(l.head, plan.Request); err != nil {
+		return &closing{reason: reasonUpstreamLost, err: err}
+	}
+	return nil
+}
+
+// attach queues p as a request that the broker will answer, over a connection
+// that is open at that moment.
+func (c *conn) attach(p *pending, silent bool) (*link, error) {
+	for {
+		l, err := c.openLink()
+		if err != nil {
+			return nil, err
+		}
+		c.mu.Lock()
+		err = c.awaitLocked(maxInflight - 1)
+		if err != nil || c.link == l {
+			if err == nil && !silent {
+				c.queue = append(c.queue, p)
+			}
+			l.lastUsed, l.silent = time.Now(), silent
+			c.mu.Unlock()
+			return l, err
+		}
+		c.mu.Unlock() // the broker closed it meanwhile, and nothing was sent: open another
+	}
+}
+
+// openLink returns the broker connection, opening it if there is none.
+func (c *conn) openLink() (*link, error) {
+	c.mu.Lock()
+	l := c.link
+	c.mu.Unlock()
+	if l != nil && !l.expiring(time.Now()) {
+		return l, nil
+	}
+	if l != nil {
+		c.awaitAnswers(0)
+		c.dropLink(l)
+	}
+	return c.dial()
+}
+
+func (l *link) expiring(now time.Time) bool {
+	return !l.conn.Expires.IsZero() && now.Add(renewBefore).After(l.conn.Expires)
+}
+
+func (c *conn) dial() (*link, error) {
+	up, err := c.pool.Dial(c.ctx, c.route.node)
+	if err != nil {
+		return nil, &closing{reason: reasonUnreachable, err: fmt.Errorf("node %d: %w", c.route.node, err)}
+	}
+	l := &link{conn: up, in: wire.NewReader(up.Conn), out: wire.NewWriter(up.Conn), lastUsed: time.Now()}
+	c.mu.Lock()
+	if err := c.why; err != nil { // closed while we dialed
+		c.mu.Unlock()
+		_ = up.Close()
+		return nil, err
+	}
+	c.link = l
+	c.mu.Unlock()
+	c.srv.metrics.links.Inc()
+	c.links.Go(func() {
+		defer c.srv.metrics.links.Dec()
+		defer func() { _ = up.Close() }()
+		if err := c.answers(l); err != nil {
+			c.close(err)
+		}
+	})
+	return l, nil
+}
+
+// answers brings the broker's answers back until the link ends. nil: nothing
+// was lost, the client need not know.
+func (c *conn) answers(l *link) error {
+	for {
+		frame, err := l.in.Next(math.MaxInt32)
+		if err != nil {
+			return c.linkEnded(l, err)
+		}
+		p := c.forwarded()
+		if p == nil {
+			return closef(reasonUpstreamAnswer, "node %d: answer without a request", l.conn.Node)
+		}
+		correlation, body, err := wire.ParseResponse(frame, p.key, p.version)
+		if err != nil || correlation != p.correlation {
+			return closef(reasonUpstreamAnswer, "node %d: %s v%d: correlation id %d, want %d: %w",
+				l.conn.Node, kmsg.NameForKey(p.key), p.version, correlation, p.correlation, err)
+		}
+		answer := [][]byte{body}
+		if p.unmap != nil {
+			if answer, err = p.unmap(body); err != nil {
+				return err
+			}
+		}
+		if err := c.answerHead(p, answer); err != nil {
+			return err
+		}
+	}
+}
+
+// forwarded is the request whose answer comes next. Local answers never stay at
+// the head: who made it the head has written them.
+func (c *conn) forwarded() *pending {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue) == 0 {
+		return nil
+	}
+	return c.queue[0]
+}
+
+// linkEnded decides whether the client must learn that its broker connection
+// is gone: yes if it waits for an answer (the gateway never repeats a request),
+// or if its last request wanted none, because a broker closes the connection
+// when such a Produce has failed.
+func (c *conn) linkEnded(l *link, err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.link != l {
+		return nil // closed by us
+	}
+	c.link = nil
+	if c.waitingFor() || l.silent {
+		return &closing{reason: reasonUpstreamLost, err: fmt.Errorf("node %d: %w", l.conn.Node, err)}
+	}
+	if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+		c.srv.cfg.Log.Debug("idle broker connection lost", "conn", c.id, "node", l.conn.Node, "err", err)
+	}
+	return nil
+}
+
+// waitingFor says whether a request is with the broker. mu is held.
+func (c *conn) waitingFor() bool {
+	for _, p := range c.queue {
+		if !p.ready {
+			return true
+		}
+	}
+	return false
+}
+
+// dropLink closes a link that nothing waits for.
+func (c *conn) dropLink(l *link) {
+	c.mu.Lock()
+	if c.link == l {
+		c.link = nil
+	}
+	c.mu.Unlock()
+	_ = l.conn.Close()
+}
+
+// closeIdleLink closes a broker connection that has not been used for long.
+func (c *conn) closeIdleLink(now time.Time) {
+	c.mu.Lock()
+	l := c.link
+	idle := l != nil && len(c.queue) == 0 && now.Sub(l.lastUsed) > c.srv.cfg.UpstreamIdle
+	if idle {
+		c.link = nil
+	}
+	c.mu.Unlock()
+	if idle {
+		_ = l.conn.Close()
+	}
+}

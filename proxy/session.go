@@ -1,0 +1,85 @@
+package proxy
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+
+	"weir/auth"
+	"weir/proxy/rewrite"
+	"weir/tenancy"
+	"weir/upstream"
+)
+
+// peer is what authentication may know of the client.
+func (c *conn) peer() auth.Peer {
+	p := auth.Peer{Instance: c.route.instance}
+	if tcp, ok := c.raw.RemoteAddr().(*net.TCPAddr); ok {
+		p.Addr = tcp.AddrPort().Addr().Unmap()
+	} else if ap, err := netip.ParseAddrPort(c.raw.RemoteAddr().String()); err == nil {
+		p.Addr = ap.Addr().Unmap()
+	}
+	return p
+}
+
+// openSession fixes what stays the same for all exchanges of the connection.
+func (c *conn) openSession() error {
+	view, ok := c.srv.cfg.Directory.View(c.principal.Instance)
+	if !ok {
+		return &closing{reason: reasonRevoked}
+	}
+	c.pool = c.srv.cfg.Pools[view.Instance.Pool]
+	if c.pool == nil {
+		return closef(reasonNoPool, "instance %s is in pool %q, which is not configured", view.Instance.ID, view.Instance.Pool)
+	}
+	if c.route.pool != "" && c.route.pool != c.pool.Name() {
+		return closef(reasonWrongPool, "this port is a broker of pool %s, the instance is in %s", c.route.pool, c.pool.Name())
+	}
+	c.sess = &rewrite.Session{
+		Space:      view.Space,
+		ClusterID:  view.Instance.ClusterID,
+		Principal:  "User:" + c.principal.User,
+		Pool:       c.pool,
+		Address:    c.lst.addresses(c.route, view.Instance.ID, c.pool),
+		Foreign:    c.srv.foreign(view.Instance.ID, c.pool),
+		AutoCreate: c.srv.cfg.AutoCreateTopics,
+	}
+	c.srv.conns.own(c)
+	// The right to be here may have ended between the proof and own, unseen.
+	if !c.srv.cfg.Auth.Valid(c.principal) {
+		return &closing{reason: reasonRevoked}
+	}
+	c.srv.metrics.sessions.Inc()
+	return c.raw.SetDeadline(noDeadline)
+}
+
+// foreign tells whether a text names what is not this instance's: a broker's
+// host, the pool's cluster id, a principal, or another instance's prefix.
+func (s *Server) foreign(own tenancy.InstanceID, pool *upstream.Pool) func(text string) bool {
+	return func(text string) bool {
+		if id := pool.ClusterID(); id != "" && strings.Contains(text, id) {
+			return true
+		}
+		if strings.Contains(text, "User:") {
+			return true
+		}
+		for _, b := range pool.Brokers() {
+			if strings.Contains(text, b.Host) {
+				return true
+			}
+		}
+		words := strings.FieldsFunc(text, func(r rune) bool {
+			return r != '-' && r != '.' && (r < '0' || r > '9') && (r < 'a' || r > 'z')
+		})
+		for _, w := range words {
+			first, _, dotted := strings.Cut(w, ".")
+			if !dotted || tenancy.InstanceID(first) == own {
+				continue
+			}
+			if _, ok := s.cfg.Directory.View(tenancy.InstanceID(first)); ok {
+				return true
+			}
+		}
+		return false
+	}
+}

@@ -1,0 +1,172 @@
+package proxy
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+const (
+	// writeTimeout is how long a client may take to accept one chunk of an
+	// answer; who reads slower than chunkBytes in that time holds memory of ours.
+	writeTimeout = 60 * time.Second
+	chunkBytes   = 256 << 10
+	// holdBytes is how much of an answer is gathered below TLS: crypto/tls makes
+	// one write for each record of 16 KiB.
+	holdBytes = 64 << 10
+)
+
+// transport is the TCP side of a client connection. It remembers the peeked
+// byte, and between hold and flush it gathers what TLS writes.
+type transport struct {
+	net.Conn
+	peeked []byte
+
+	mu   sync.Mutex // Write is also called by crypto/tls on the reading goroutine (alerts, key updates)
+	held []byte
+	on   bool
+}
+
+// peek returns the first byte without consuming it.
+func (t *transport) peek() (byte, error) {
+	b := make([]byte, 1)
+	if _, err := t.Conn.Read(b); err != nil {
+		return 0, err
+	}
+	t.peeked = b
+	return b[0], nil
+}
+
+func (t *transport) Read(p []byte) (int, error) {
+	if len(t.peeked) > 0 && len(p) > 0 {
+		n := copy(p, t.peeked)
+		t.peeked = t.peeked[n:]
+		return n, nil
+	}
+	return t.Conn.Read(p)
+}
+
+func (t *transport) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.on {
+		return t.send(p)
+	}
+	t.held = append(t.held, p...)
+	if len(t.held) < holdBytes {
+		return len(p), nil
+	}
+	return len(p), t.sendHeld()
+}
+
+// hold begins to gather writes; flush sends them.
+func (t *transport) hold() {
+	t.mu.Lock()
+	t.on = true
+	t.mu.Unlock()
+}
+
+func (t *transport) flush() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.on = false
+	return t.sendHeld()
+}
+
+func (t *transport) sendHeld() error {
+	if len(t.held) == 0 {
+		return nil
+	}
+	_, err := t.send(t.held)
+	t.held = t.held[:0]
+	return err
+}
+
+// send writes in chunks, each of which must be accepted in time. The deadline
+// is only ever set here: crypto/tls sets none outside its own Close.
+func (t *transport) send(p []byte) (int, error) {
+	sent := 0
+	for sent < len(p) {
+		if err := t.Conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+			return sent, err
+		}
+		n, err := t.Conn.Write(p[sent:min(len(p), sent+chunkBytes)])
+		sent += n
+		if err != nil {
+			return sent, err
+		}
+	}
+	return sent, nil
+}
+
+// release gives up the gather buffer of an idle connection.
+func (t *transport) release() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.on && len(t.held) == 0 {
+		t.held = nil
+	}
+}
+
+// recordHandshake is the first byte of TLS (RFC 8446, 5.1).
+const recordHandshake = 0x16
+
+// sniff looks at the first byte that the client sends and refuses a client that
+// speaks something else than this port. It never answers: whatever we sent
+// would be read as the size of a frame, or as garbage (KAFKA's
+// OutOfMemoryError on a TLS port comes from there).
+func (t *transport) sniff(wantTLS bool) error {
+	first, err := t.peek()
+	if err != nil {
+		return readFailed(err)
+	}
+	switch {
+	case wantTLS && first == recordHandshake, !wantTLS && first == 0:
+		// A request's size begins with 0: frames before authentication are small.
+		return nil
+	case first == recordHandshake:
+		return &closing{reason: reasonTLSOnPlaintext, fix: "set security.protocol=SASL_PLAINTEXT, or use the TLS port"}
+	case bytes.IndexByte([]byte("GPHDOC"), first) >= 0:
+		return &closing{reason: reasonHTTP, fix: "this port speaks Kafka; REST is on the admin address"}
+	case wantTLS:
+		return &closing{reason: reasonPlaintextOnTLS, fix: "set security.protocol=SASL_SSL and trust the gateway's CA"}
+	}
+	return closef(reasonFrameSize, "first byte 0x%02x", first)
+}
+
+// readFailed turns an error of reading from the client into the reason for closing.
+func readFailed(err error) error {
+	var c *closing
+	switch {
+	case errors.As(err, &c):
+		return err
+	case isTimeout(err):
+		return &closing{reason: reasonHandshakeSlow, err: err}
+	}
+	var alert tls.AlertError
+	var record tls.RecordHeaderError
+	if errors.As(err, &alert) || errors.As(err, &record) {
+		return &closing{reason: reasonTLS, err: err}
+	}
+	return &closing{reason: reasonClientGone, err: err}
+}
+
+func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
+// tlsFailed says what a failed handshake means for who runs the client.
+func tlsFailed(err error) error {
+	if isTimeout(err) {
+		return &closing{reason: reasonHandshakeSlow, err: err}
+	}
+	c := &closing{reason: reasonTLS, err: fmt.Errorf("handshake: %w", err)}
+	var alert tls.AlertError
+	if errors.As(err, &alert) {
+		c.fix = "the client refused our certificate: check its CA file and the host name it connects to"
+	}
+	return c
+}
