@@ -49,6 +49,7 @@ var table = []API{
 	{Key: kmsg.DescribeProducers, Min: 0, Max: 0, Map: typed(describeProducers)},
 	{Key: kmsg.DescribeTransactions, Min: 0, Max: 0, Map: typed(describeTransactions)},
 	{Key: kmsg.ListTransactions, Min: 0, Max: 2, Map: typed(listTransactions)},
+	{Key: kmsg.ConsumerGroupHeartbeat, Min: 0, Max: 1, Map: typed(consumerGroupHeartbeat)},
 	{Key: kmsg.ConsumerGroupDescribe, Min: 0, Max: 1, Map: typed(consumerGroupDescribe)},
 }
 
