@@ -1,9 +1,35 @@
 package tenancy
 
-import "strings"
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Why a topic's name cannot be mapped. Kafka answers both with
+// INVALID_TOPIC_EXCEPTION (17) when a topic is created or looked up, and with
+// UNKNOWN_TOPIC_OR_PARTITION (3) elsewhere.
+var (
+	ErrTopicName     = errors.New("invalid topic name")
+	ErrTopicReserved = errors.New("reserved topic name")
+)
+
+const (
+	maxPhysicalTopic = 249   // org.apache.kafka.common.internals.Topic.MAX_NAME_LENGTH
+	maxPhysicalName  = 32767 // a STRING's length is an INT16 in the Kafka protocol
+)
 
 // Namespace is the total, reversible map between an instance's names and the
 // pool's: physical = <instance id> "." <virtual>. Made only by NewNamespace.
+//
+// Because an instance id has neither '.' nor '_',
+//   - the first '.' of a physical name ends the id, so the map is injective and
+//     the owner can be read off;
+//   - no prefix begins with another one, so a prefix test (also the pool's own
+//     PREFIXED ACLs) never matches a neighbour;
+//   - names that Kafka refuses because they differ only by '.' and '_' collide
+//     within one instance or not at all: no instance learns of another's names;
+//   - order is kept, so cursors and sorted listings survive.
 type Namespace struct{ prefix string }
 
 // NewNamespace returns the namespace of one instance.
@@ -12,10 +38,41 @@ func NewNamespace(id InstanceID) Namespace { return Namespace{prefix: string(id)
 // Prefix is what every physical name of this namespace begins with.
 func (n Namespace) Prefix() string { return n.prefix }
 
-// Physical maps any non-empty name (topic, group, transactional id).
+// Physical maps any non-empty name (group, transactional id, a topic that is
+// known to be valid). The caller refuses "" first: the prefix would make it
+// valid. Use Topic for topics that a client names.
 func (n Namespace) Physical(virtual string) string { return n.prefix + virtual }
 
 // Virtual is the inverse of Physical; ok is false for a name of somebody else.
 func (n Namespace) Virtual(physical string) (virtual string, ok bool) {
 	return strings.CutPrefix(physical, n.prefix)
+}
+
+// MaxTopic is how long a virtual topic name may be, in characters.
+func (n Namespace) MaxTopic() int { return maxPhysicalTopic - len(n.prefix) }
+
+// MaxName is how long any other virtual name (group, transactional id) may be, in bytes.
+func (n Namespace) MaxName() int { return maxPhysicalName - len(n.prefix) }
+
+// Topic checks a topic's virtual name and maps it. The rule is Kafka's own
+// (org.apache.kafka.common.internals.Topic.validate) less the room for the
+// prefix, and it holds before mapping: "", "." and ".." would become valid by it.
+// Names that clients take for internal topics are refused too. The error wraps
+// ErrTopicName or ErrTopicReserved and shows only what the client sent.
+func (n Namespace) Topic(virtual string) (physical string, err error) {
+	switch virtual {
+	case "", ".", "..":
+		return "", fmt.Errorf("%w: %q", ErrTopicName, virtual)
+	case "__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata":
+		return "", fmt.Errorf("%w: %q", ErrTopicReserved, virtual)
+	}
+	if len(virtual) > n.MaxTopic() {
+		return "", fmt.Errorf("%w: %d characters, at most %d", ErrTopicName, len(virtual), n.MaxTopic())
+	}
+	for i := range len(virtual) {
+		if c := rune(virtual[i]); !isAlnum(c) && c != '.' && c != '_' && c != '-' {
+			return "", fmt.Errorf("%w: character %d of %q is not one of a-z A-Z 0-9 . _ -", ErrTopicName, i+1, virtual)
+		}
+	}
+	return n.prefix + virtual, nil
 }
