@@ -6,7 +6,9 @@ import "fmt"
 const (
 	ReasonMalformed   = "request-malformed"
 	ReasonBadUpstream = "upstream-response-malformed"
-	ReasonNoUpstream  = "upstream-unavailable"
+	// ReasonUnanswerable: a request that is refused and wants no answer.
+	ReasonUnanswerable = "request-refused-without-answer"
+	ReasonNoUpstream   = "upstream-unavailable"
 )
 
 func (e *Error) Error() string { return fmt.Sprintf("%s: %v", e.Reason, e.Err) }

@@ -38,8 +38,9 @@ type Session struct {
 	AutoCreate bool
 
 	mu            sync.Mutex
-	fetchSessions map[int32]struct{} // ids the broker issued on this connection (protocol.md 2.3)
-	groupTypes    map[string]string  // virtual group → protocol type seen in JoinGroup (2.5)
+	fetchSessions []int32              // ids the broker issued on this connection (protocol.md 2.3), oldest first
+	topicIDs      idMemory             // ids known to be this instance's topics
+	groupTypes    map[string]string    // virtual group → protocol type seen in JoinGroup (2.5)
 }
 
 // Exchange is one request on its way through its rewrite.

@@ -1,0 +1,171 @@
+package rewrite
+
+import (
+	"errors"
+	"math"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+)
+
+// Produce (0) appends record batches. v3-13: 8 error texts per record
+// (KIP-467), 9 flexible, 10 current leader and its address (KIP-951), 13 topic
+// ids in place of names (KIP-516). Records pass as slices of the client's body.
+//
+// Topics that may not be written are cut from the request and rejoin the answer
+// at their place: 42 all of them if the transactional id cannot be one, 3 for a
+// name that no topic may have, 100 for an id that is not this instance's.
+
+// produceMap is the walk over one Produce request.
+type produceMap struct {
+	passage
+	x       *Exchange
+	topics  int       // in the request
+	refused int       // of them
+	acks    int16     // 0: nobody will answer
+	code    int16     // not 0: refuses every topic
+	unknown []topicID // dry only: ids that this connection has not used yet
+	rows    sink      // the answer's entries for refused topics
+	rejoins []rejoin  // not dry only
+}
+
+// rejoin is where in an answer the entry of a refused topic belongs.
+type rejoin struct {
+	slot int // index of the topic in the request
+	row  []byte
+}
+
+func mapProduce(x *Exchange, body []byte) (Plan, error) {
+	m := produceMap{x: x}
+	if err := m.measure(body); err != nil {
+		return Plan{}, x.malformed(err)
+	}
+	silent := m.acks == 0
+	if silent && (m.refused > 0 || m.code != 0) {
+		return Plan{}, &Error{Reason: ReasonUnanswerable, Err: errors.New("produce with acks=0 names a topic or transactional id that is refused: closing the connection is the only answer, as it is Kafka's")}
+	}
+	if m.refused == 0 && m.code == 0 && m.fresh.size == 0 {
+		return Plan{Request: [][]byte{body}, Silent: silent, Unmap: x.unmapProduce(nil)}, nil
+	}
+	m.walk(body, false)
+	if m.code != 0 || m.refused > 0 && m.refused == m.topics {
+		return Plan{Answer: m.answer()}, nil
+	}
+	return Plan{Request: m.finish(), Silent: silent, Unmap: x.unmapProduce(m.rejoins)}, nil
+}
+
+// measure walks dry, and once more if the pool knew ids that were new here.
+func (m *produceMap) measure(body []byte) error {
+	m.x.ageIDs()
+	m.walk(body, true)
+	err := m.checked(m.rows.size)
+	if err == nil && m.x.learnIDs(m.unknown) {
+		m.walk(body, true)
+		err = m.checked(m.rows.size)
+	}
+	return err
+}
+
+func (m *produceMap) walk(body []byte, dry bool) {
+	refused := m.refused // by the dry walk before this one
+	m.start(body, m.x.Version >= 9, dry)
+	m.rows = m.rows.next(m.in.flexible, dry)
+	m.topics, m.refused, m.unknown = 0, 0, nil
+	if !dry && refused > 0 {
+		m.rejoins = make([]rejoin, 0, refused)
+	}
+
+	in := &m.in
+	m.transactionalID()
+	m.acks = in.int16()
+	in.skip(4) // timeout_ms
+	at := in.at
+	m.topics = in.array(m.smallestTopic(m.x.Version >= 13))
+	if !dry && refused > 0 {
+		m.cut(at, in.at)
+		m.fresh.count(m.topics - refused)
+	}
+	for i := 0; i < m.topics && in.err == nil; i++ {
+		m.topic(i)
+	}
+	m.dropTags()
+}
+
+// transactionalID maps the id. Null means idempotent at most and stays null;
+// "" is nothing that Kafka would accept, but the prefix would make it so.
+func (m *produceMap) transactionalID() {
+	at := m.in.at
+	id := m.in.nullableStr()
+	if id == nil {
+		return
+	}
+	prefix := m.x.Space.Prefix()
+	if len(id) == 0 || len(prefix)+len(id) > math.MaxInt16 {
+		m.code = kerr.InvalidRequest.Code
+		return
+	}
+	m.cut(at, m.in.at)
+	m.fresh.str(prefix, id)
+}
+
+func (m *produceMap) topic(slot int) {
+	at, code := m.in.at, m.code
+	name, id := m.topicKey(m.x.Version >= 13)
+	if code == 0 {
+		code, m.unknown = m.x.mapTopic(&m.passage, at, name, id, m.unknown)
+	}
+	if code != 0 {
+		m.refuse(slot, at, name, id, code)
+		return
+	}
+	for n := m.in.array(6); n > 0 && m.in.err == nil; n-- {
+		m.in.skip(4) // index
+		m.in.records()
+		m.dropTags()
+	}
+	m.dropTags()
+}
+
+// refuse cuts the topic that began at byte at, and puts what the answer says of it.
+func (m *produceMap) refuse(slot, at int, name []byte, id topicID, code int16) {
+	m.refused++
+	in, rows, from := &m.in, &m.rows, len(m.rows.b)
+	rows.topicKey(m.x.Version >= 13, name, id)
+	n := in.array(6)
+	rows.count(n)
+	for ; n > 0 && in.err == nil; n-- {
+		rows.producePartition(m.x.Version, in.int32(), code)
+		in.records()
+		in.skipTags()
+	}
+	in.skipTags()
+	rows.noTags()
+	m.cut(at, in.at)
+	if !m.fresh.dry {
+		m.rejoins = append(m.rejoins, rejoin{slot: slot, row: rows.b[from:len(rows.b):len(rows.b)]})
+	}
+}
+
+// producePartition puts a partition of a response that failed with code.
+func (s *sink) producePartition(version int16, partition int32, code int16) {
+	s.int32(partition)
+	s.int16(code)
+	s.int64(-1) // base_offset
+	s.int64(-1) // log_append_time_ms
+	if version >= 5 {
+		s.int64(-1) // log_start_offset
+	}
+	if version >= 8 {
+		s.count(0)         // record_errors
+		s.nullableStr(nil) // error_message
+	}
+	s.noTags()
+}
+
+// answer is the response to a request all of whose topics are refused.
+func (m *produceMap) answer() [][]byte {
+	head, tail := sink{flexible: m.in.flexible}, sink{flexible: m.in.flexible}
+	head.count(m.topics)
+	tail.int32(0) // throttle_time_ms
+	tail.noTags()
+	return [][]byte{head.b, m.rows.b, tail.b}
+}

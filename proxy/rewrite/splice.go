@@ -1,0 +1,228 @@
+package rewrite
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// minPiece is the length in bytes from which a stretch of the old body becomes
+// a piece of its own rather than being copied between fresh bytes. Below it a
+// piece costs more than the copy (24 bytes of slice header, one iovec), and no
+// record batch is shorter: its header alone has 61 bytes, so record bytes are
+// never copied.
+const minPiece = 64
+
+// growth is how many fresh bytes one body may cost beyond its own size: names
+// grow by the prefix, and a refused partition's row is longer than its request.
+// Real clients stay far below; only a body made of nothing but empty
+// partitions reaches it, and is refused as malformed.
+const growth = 1 << 20
+
+// sink takes fresh bytes or, dry, only counts them.
+type sink struct {
+	dry      bool
+	flexible bool
+	size     int    // bytes put
+	b        []byte // nil if dry
+}
+
+// next is the sink for the next walk; a real one has room for what a dry one counted.
+func (s *sink) next(flexible, dry bool) sink {
+	n := sink{dry: dry, flexible: flexible}
+	if !dry && s.size > 0 {
+		n.b = make([]byte, 0, s.size)
+	}
+	return n
+}
+
+func (s *sink) raw(p []byte) {
+	s.size += len(p)
+	if !s.dry {
+		s.b = append(s.b, p...)
+	}
+}
+
+func (s *sink) int16(v int16) {
+	s.size += 2
+	if !s.dry {
+		s.b = binary.BigEndian.AppendUint16(s.b, uint16(v))
+	}
+}
+
+func (s *sink) int32(v int32) {
+	s.size += 4
+	if !s.dry {
+		s.b = binary.BigEndian.AppendUint32(s.b, uint32(v))
+	}
+}
+
+func (s *sink) int64(v int64) {
+	s.size += 8
+	if !s.dry {
+		s.b = binary.BigEndian.AppendUint64(s.b, uint64(v))
+	}
+}
+
+func (s *sink) uvarint(v int) {
+	var b [binary.MaxVarintLen64]byte
+	s.raw(b[:binary.PutUvarint(b[:], uint64(v))])
+}
+
+// count puts the number of an array's elements.
+func (s *sink) count(n int) {
+	if s.flexible {
+		s.uvarint(n + 1)
+		return
+	}
+	s.int32(int32(n))
+}
+
+// str puts prefix and name as one string.
+func (s *sink) str(prefix string, name []byte) {
+	n := len(prefix) + len(name)
+	if s.flexible {
+		s.uvarint(n + 1)
+	} else {
+		s.int16(int16(n))
+	}
+	s.size += n
+	if !s.dry {
+		s.b = append(append(s.b, prefix...), name...)
+	}
+}
+
+// nullableStr puts a string that may be null.
+func (s *sink) nullableStr(text *string) {
+	switch {
+	case text != nil:
+		s.str(*text, nil)
+	case s.flexible:
+		s.uvarint(0)
+	default:
+		s.int16(-1)
+	}
+}
+
+// noTags puts an empty section of tagged fields, if the version has them.
+func (s *sink) noTags() {
+	if s.flexible {
+		s.uvarint(0)
+	}
+}
+
+// passage is one walk over a body that makes another one out of it: what is
+// not cut stays, as slices of the old body. It is walked dry first, which
+// checks it to its last byte and tells how much memory the real walk needs.
+type passage struct {
+	in     cursor
+	fresh  sink
+	kept   int // in.body[:kept] is decided
+	mark   int // fresh.b[mark:] is not in a piece yet
+	npiece int // dry: pieces needed
+	pieces [][]byte
+}
+
+// start rewinds, for a dry walk or the real one.
+func (p *passage) start(body []byte, flexible, dry bool) {
+	need, npiece := p.fresh.size, p.npiece
+	*p = passage{in: cursor{body: body, flexible: flexible}, fresh: sink{dry: dry, flexible: flexible}}
+	if !dry {
+		// Slack for counts and other heads that only the real walk rewrites.
+		p.fresh.b = make([]byte, 0, need+3*minPiece)
+		p.pieces = make([][]byte, 0, npiece+4)
+	}
+}
+
+// cut takes in.body[from:to] out; what lies between the last cut and from stays.
+func (p *passage) cut(from, to int) {
+	p.keep(from)
+	p.kept = to
+}
+
+func (p *passage) keep(to int) {
+	if to <= p.kept { // also after a failure
+		return
+	}
+	stretch := p.in.body[p.kept:to:to]
+	p.kept = to
+	switch {
+	case len(stretch) < minPiece:
+		p.fresh.raw(stretch)
+	case p.fresh.dry:
+		p.npiece += 2
+	default:
+		p.close()
+		p.pieces = append(p.pieces, stretch)
+	}
+}
+
+// close makes a piece of the fresh bytes since the last one. Should fresh.b
+// grow afterwards, the piece keeps the old memory, which nobody writes again.
+func (p *passage) close() {
+	if end := len(p.fresh.b); end > p.mark {
+		p.pieces = append(p.pieces, p.fresh.b[p.mark:end:end])
+		p.mark = end
+	}
+}
+
+// finish keeps what is left and returns all pieces.
+func (p *passage) finish() [][]byte {
+	p.keep(len(p.in.body))
+	p.close()
+	return p.pieces
+}
+
+// checked ends a dry walk: the layout must have held and the fresh bytes, with
+// extra, stay within bounds.
+func (p *passage) checked(extra int) error {
+	p.in.end()
+	if p.in.err != nil {
+		return p.in.err
+	}
+	p.keep(len(p.in.body))
+	if size, most := p.fresh.size+extra, len(p.in.body)+max(len(p.in.body), growth); size > most {
+		return fmt.Errorf("a body of %d bytes would need %d bytes of names and answers, at most %d are allowed", len(p.in.body), size, most)
+	}
+	return nil
+}
+
+// dropTags walks a section of tagged fields and empties it: none of those that
+// Produce and Fetch requests have within topics and partitions are a
+// consumer's or producer's, and an unknown one may name anything.
+func (p *passage) dropTags() { p.keepTags() }
+
+// keepTags walks a section of tagged fields and keeps those that are known:
+// id i is a struct of sizes[i] bytes. All others are cut, and also what those
+// structs have tagged themselves.
+func (p *passage) keepTags(sizes ...int) {
+	at := p.in.at
+	n := p.in.tags()
+	if n == 0 {
+		return
+	}
+	first, keep := p.in.at, 0
+	for i := 0; i < n && p.in.err == nil; i++ {
+		id, payload := p.in.tag()
+		if id >= len(sizes) {
+			continue
+		}
+		if keep++; len(payload) <= sizes[id] {
+			p.in.fail("tagged field %d has %d bytes, want %d", id, len(payload), sizes[id]+1)
+		}
+	}
+	if p.in.err != nil {
+		return
+	}
+	end := p.in.at
+	p.cut(at, end)
+	p.fresh.uvarint(keep)
+	for p.in.at = first; p.in.at < end; {
+		id, payload := p.in.tag()
+		if id < len(sizes) {
+			p.fresh.uvarint(id)
+			p.fresh.uvarint(sizes[id] + 1)
+			p.fresh.raw(payload[:sizes[id]])
+			p.fresh.uvarint(0)
+		}
+	}
+}

@@ -1,0 +1,184 @@
+package rewrite
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// What Produce and Fetch share: a topic is keyed by its name or, in newer
+// versions, by its id; answers carry texts and the addresses of new leaders.
+
+// smallestTopic is the fewest bytes that a topic without partitions takes.
+func (p *passage) smallestTopic(byID bool) int {
+	switch {
+	case byID:
+		return 16 + 1 + 1
+	case p.in.flexible:
+		return 1 + 1 + 1
+	}
+	return 2 + 4
+}
+
+// topicKey reads what a topic is called by.
+func (p *passage) topicKey(byID bool) (name []byte, id topicID) {
+	if byID {
+		return nil, p.in.uuid()
+	}
+	return p.in.str(), topicID{}
+}
+
+// topicKey puts what a topic is called by.
+func (s *sink) topicKey(byID bool, name []byte, id topicID) {
+	if byID {
+		s.raw(id[:])
+		return
+	}
+	s.str("", name)
+}
+
+// mapTopic maps the topic key that began at byte at and has just been read, or
+// returns the code with which it is refused. A nil name means that the topic is
+// called by its id; an id that is not known to be this instance's is refused
+// and appended to unknown.
+func (x *Exchange) mapTopic(p *passage, at int, name []byte, id topicID, unknown []topicID) (int16, []topicID) {
+	if p.in.err != nil {
+		return 0, unknown
+	}
+	if name == nil {
+		if x.ownsID(id) {
+			return 0, unknown
+		}
+		if p.fresh.dry {
+			unknown = append(unknown, id)
+		}
+		return kerr.UnknownTopicID.Code, unknown
+	}
+	prefix := x.Space.Prefix()
+	if !legalTopicBytes(name, len(prefix)) {
+		return kerr.UnknownTopicOrPartition.Code, unknown
+	}
+	p.cut(at, p.in.at)
+	p.fresh.str(prefix, name)
+	return 0, unknown
+}
+
+// legalTopicBytes is legalTopic without making a string of name.
+func legalTopicBytes(name []byte, prefix int) bool {
+	if len(name) > 249-prefix {
+		return false
+	}
+	for _, c := range name {
+		if !nameByte(c) {
+			return false
+		}
+	}
+	return string(name) != "" && string(name) != "." && string(name) != ".."
+}
+
+// unmapTopic reads a topic key of a response and takes the prefix off. A topic
+// that is not this instance's is the tripwire: it closes the connection.
+func (p *passage) unmapTopic(x *Exchange, byID bool) {
+	at := p.in.at
+	name, id := p.topicKey(byID)
+	if p.in.err != nil {
+		return
+	}
+	if byID {
+		if !x.ownsID(id) && !x.learnIDs([]topicID{id}) {
+			p.in.fail("broker answered with topic id %x, which is not in namespace %q", id, x.Space.Prefix())
+		}
+		return
+	}
+	virtual, ok := bytes.CutPrefix(name, []byte(x.Space.Prefix()))
+	if !ok {
+		p.in.fail("broker answered with topic %q outside namespace %q", name, x.Space.Prefix())
+		return
+	}
+	p.cut(at, p.in.at)
+	p.fresh.str("", virtual)
+}
+
+// text replaces a broker's message by what the client may read of it.
+func (p *passage) text(x *Exchange, code int16) {
+	at := p.in.at
+	b := p.in.nullableStr()
+	if b == nil {
+		return
+	}
+	msg := string(b)
+	p.cut(at, p.in.at)
+	p.fresh.nullableStr(x.Text(code, &msg))
+}
+
+// endpoints walks the tagged fields at the end of a response and replaces the
+// addresses of brokers (tag 0: node_endpoints, KIP-951) by those at which this
+// client reaches them; racks pass. Other fields are cut.
+func (p *passage) endpoints(x *Exchange) {
+	at := p.in.at
+	n := p.in.tags()
+	if n == 0 {
+		return
+	}
+	var payload []byte
+	for ; n > 0 && p.in.err == nil; n-- {
+		id, b := p.in.tag()
+		if id == 0 && p.in.err == nil {
+			payload = p.rewriteEndpoints(x, b)
+		}
+	}
+	if p.in.err != nil {
+		return
+	}
+	p.cut(at, p.in.at)
+	if payload == nil {
+		p.fresh.uvarint(0)
+		return
+	}
+	p.fresh.uvarint(1)
+	p.fresh.uvarint(0)
+	p.fresh.uvarint(len(payload))
+	p.fresh.raw(payload)
+}
+
+func (p *passage) rewriteEndpoints(x *Exchange, payload []byte) []byte {
+	in, out := cursor{body: payload, flexible: true}, sink{flexible: true}
+	n := in.array(11)
+	out.count(n)
+	for ; n > 0 && in.err == nil; n-- {
+		node := in.int32()
+		in.str()   // host
+		in.skip(4) // port
+		rack := in.nullableStr()
+		in.skipTags()
+
+		host, port := x.Address(node)
+		out.int32(node)
+		out.str(host, nil)
+		out.int32(port)
+		if rack == nil {
+			out.nullableStr(nil)
+		} else {
+			out.str("", rack)
+		}
+		out.noTags()
+	}
+	if in.end(); in.err != nil {
+		p.in.fail("node_endpoints: %w", in.err)
+	}
+	return out.b
+}
+
+// malformed closes the connection for what the client sent.
+func (x *Exchange) malformed(err error) error { return x.closing(ReasonMalformed, "", err) }
+
+// badUpstream closes the connection for what the broker sent.
+func (x *Exchange) badUpstream(err error) error {
+	return x.closing(ReasonBadUpstream, " response", err)
+}
+
+func (x *Exchange) closing(reason, what string, err error) error {
+	return &Error{Reason: reason, Err: fmt.Errorf("%s v%d%s: %w", kmsg.NameForKey(x.Key), x.Version, what, err)}
+}
