@@ -19,6 +19,8 @@ type API struct {
 // table is the security boundary: a key or version that is absent is refused
 // and not advertised.
 var table = []API{
+	{Key: kmsg.Produce, Min: 3, Max: 13, Says: 0, Map: mapProduce},
+	{Key: kmsg.Fetch, Min: 4, Max: 18, Says: 4, Map: mapFetch},
 	{Key: kmsg.ListOffsets, Min: 1, Max: 11, Says: 1, Map: typed(listOffsets)},
 	{Key: kmsg.Metadata, Min: 0, Max: 13, Map: typed(metadata)},
 	{Key: kmsg.OffsetCommit, Min: 2, Max: 10, Says: 2, Map: typed(offsetCommit)},
