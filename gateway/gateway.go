@@ -2,38 +2,177 @@ package gateway
 
 import (
 	"context"
-	"io"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/redis/go-redis/v9"
+
+	"weir/admin"
+	"weir/auth"
+	"weir/proxy"
+	"weir/tenancy"
+	"weir/upstream"
 )
 
-// Config is weir.yaml.
-type Config struct{}
+// assembly is everything that differs between `weir serve` and `weir dev`.
+type assembly struct {
+	log     *slog.Logger
+	version string
+	rdb     redis.UniversalClient
+	pepper  []byte
+	pools   []upstream.Config
+	faces   *faces
+	proxy   proxy.Config // limits only; compose fills the rest
+	admin   admin.Config // words only; compose fills the rest
 
-// Load reads and checks a configuration file.
-func Load(path string) (*Config, error) { panic("stub") }
-
-// Serve runs a gateway until ctx ends, then drains; now, when closed, ends the drain at once.
-func Serve(ctx context.Context, cfg *Config, log io.Writer, version string, now <-chan struct{}) error {
-	panic("stub")
+	adminAddress string
+	adminTLS     *keyPair // nil: plain HTTP
 }
 
-// DevOptions are the flags of `weir dev`.
-type DevOptions struct {
-	DataDir, Listen, Admin          string
-	Kafka                           []string
-	Redis                           string
-	Fresh, AllowRemote, Quiet, JSON bool
-	Version                         string
-	Out, Err                        io.Writer
+// process is a composed gateway: bound, but not serving until run.
+type process struct {
+	log       *slog.Logger
+	rdb       redis.UniversalClient
+	store     *tenancy.Store
+	directory *tenancy.Directory
+	pools     map[string]*upstream.Pool
+	proxy     *proxy.Server
+	admin     *http.Server
+	adminAt   net.Listener
+	pairs     []*keyPair
+	reaper    *admin.Reaper
+
+	draining atomic.Bool
+	warm     chan struct{} // closed by run once the directory and a pool are there
 }
 
-// Dev runs a gateway with everything embedded until ctx ends.
-func Dev(ctx context.Context, o DevOptions, now <-chan struct{}) error { panic("stub") }
+// compose builds every component from the bottom up and binds every port, so
+// that what can fail fails before anybody is served.
+func compose(a assembly) (*process, error) {
+	p := &process{log: a.log, rdb: a.rdb, pools: make(map[string]*upstream.Pool), warm: make(chan struct{})}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-// UserError is an error for a person: a code that never changes and lines to try.
-type UserError struct {
-	Code    string
-	Message string
-	Try     []string
+	id := gatewayID()
+	p.store = tenancy.NewStore(a.rdb)
+	p.directory = tenancy.NewDirectory(tenancy.DirectoryConfig{Store: p.store, Gateway: id, Log: a.log})
+	purgers := make(map[string]admin.Purger)
+	for _, cfg := range a.pools {
+		cfg.Log = a.log
+		pool, err := upstream.NewPool(cfg)
+		if err != nil {
+			return nil, fmt.Errorf("pool %s: %w", cfg.Name, err)
+		}
+		p.pools[cfg.Name], purgers[cfg.Name] = pool, pool
+	}
+	p.reaper = admin.NewReaper(admin.ReaperConfig{Store: p.store, Directory: p.directory, Pools: purgers, Owner: id, Log: a.log})
+
+	a.proxy.Directory, a.proxy.Pools = p.directory, p.pools
+	a.proxy.Auth = auth.New(auth.Config{Directory: p.directory, Log: a.log, Pepper: a.pepper})
+	a.proxy.Registry, a.proxy.Log = registry, a.log
+	a.proxy.Listeners = a.faces.listeners
+
+	a.admin.Store, a.admin.Directory, a.admin.Pools = p.store, p.directory, p.pools
+	a.admin.Gatherer, a.admin.Log, a.admin.Version = registry, a.log, a.version
+	a.admin.Endpoints, a.admin.Username = a.faces.endpoints, a.faces.username
+	a.admin.Mechanisms = []string{auth.ScramSHA512, auth.ScramSHA256, auth.Plain} // the recommended one first
+	a.admin.Plaintext = a.faces.plaintext
+	a.admin.Ready = p.ready
+	handler, err := admin.New(a.admin)
+	if err != nil {
+		return nil, fmt.Errorf("admin: %w", err)
+	}
+	p.pairs = a.faces.pairs
+	return p, p.bind(a, handler)
 }
 
-func (e *UserError) Error() string { return e.Message }
+func (p *process) bind(a assembly, handler http.Handler) (err error) {
+	if p.adminAt, err = net.Listen("tcp", a.adminAddress); err != nil {
+		return fmt.Errorf("admin: %w", err)
+	}
+	p.admin = &http.Server{
+		Handler:  handler,
+		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug), // scanners, mostly
+	}
+	admin.Harden(p.admin)
+	if a.adminTLS != nil {
+		p.pairs = append(p.pairs, a.adminTLS)
+		cfg := serverTLS(a.adminTLS.get)
+		cfg.NextProtos = []string{"http/1.1"}
+		p.adminAt = tls.NewListener(p.adminAt, cfg)
+	}
+	if p.proxy, err = proxy.New(a.proxy); err != nil {
+		return errors.Join(fmt.Errorf("kafka listeners: %w", err), p.adminAt.Close())
+	}
+	return nil
+}
+
+// gatewayID is this process among all that share a Redis.
+func gatewayID() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "gateway"
+	}
+	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), randomText(6))
+}
+
+// ready says what keeps the gateway from serving; nil if nothing (/readyz).
+func (p *process) ready() error {
+	select {
+	case <-p.warm:
+	default:
+		return errors.New("starting: Redis or every pool has not answered yet")
+	}
+	if p.draining.Load() {
+		return errors.New("draining: this gateway is being stopped")
+	}
+	return nil
+}
+
+// warmUp waits until somebody can be served: before the directory is loaded
+// everybody would look unknown, which Kafka's clients take for final. One pool
+// of several is enough, the tenants of the others wait for theirs.
+func (p *process) warmUp(ctx context.Context) error {
+	select {
+	case <-p.directory.Ready():
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := p.anyPool(ctx); err != nil {
+		return err
+	}
+	close(p.warm)
+	return nil
+}
+
+func (p *process) anyPool(ctx context.Context) error {
+	var waiters sync.WaitGroup
+	defer waiters.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	first := make(chan struct{}, len(p.pools))
+	for _, pool := range p.pools {
+		waiters.Go(func() {
+			select {
+			case <-pool.Ready():
+				first <- struct{}{}
+			case <-ctx.Done():
+			}
+		})
+	}
+	select {
+	case <-first:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,191 @@
+package gateway
+
+import "time"
+
+// Config is weir.yaml. Every key below is spelled in the file as its yaml tag
+// says; durations are texts like "10s"; a secret is never a value but the name
+// of a file that holds it (one trailing newline is dropped). Relative file
+// names count from the folder of the configuration file. Made by Load.
+type Config struct {
+	// Redis holds all state that gateways share.
+	Redis RedisConfig `yaml:"redis"`
+	// Pools are the Kafka clusters behind the gateway. At least one.
+	Pools []PoolConfig `yaml:"pools"`
+	// DefaultPool is where new instances are placed. Optional with one pool.
+	DefaultPool string `yaml:"default_pool"`
+	// Plans that instances may have; the first is the default. Optional; [standard] if empty.
+	Plans []string `yaml:"plans"`
+	// Listeners are where Kafka clients arrive. At least one.
+	Listeners []ListenerConfig `yaml:"listeners"`
+	// Admin is the management face: REST, metrics, health.
+	Admin AdminConfig `yaml:"admin"`
+	// Auth is about the passwords of Kafka clients.
+	Auth AuthConfig `yaml:"auth"`
+	// Limits bound what one client, or all together, can make the gateway hold.
+	Limits LimitsConfig `yaml:"limits"`
+	// Drain is how a stop treats open connections.
+	Drain DrainConfig `yaml:"drain"`
+	// Log goes to standard error.
+	Log LogConfig `yaml:"log"`
+
+	// dir is the folder of the file, against which relative names are resolved.
+	dir string
+}
+
+// RedisConfig says where Redis is: url, or addrs with master or cluster.
+type RedisConfig struct {
+	// URL is redis://host:port/db, rediss:// (TLS), redis-sentinel://host:port,host:port/master
+	// or redis-cluster://host:port,host:port. No password in it: password_file.
+	URL string `yaml:"url"`
+	// Addrs are Sentinels (with master) or nodes of a cluster, host:port.
+	Addrs []string `yaml:"addrs"`
+	// Master is the name that the Sentinels know the Redis by.
+	Master string `yaml:"master"`
+	// Username of Redis's ACL. Optional.
+	Username string `yaml:"username"`
+	// PasswordFile holds the password. Optional.
+	PasswordFile string `yaml:"password_file"`
+	// TLS towards Redis. Optional; plaintext if absent and the URL does not say rediss.
+	TLS *ClientTLSConfig `yaml:"tls"`
+}
+
+// ClientTLSConfig is TLS where the gateway is the client. TLS 1.2 or newer, the
+// server's name is always verified.
+type ClientTLSConfig struct {
+	// CAFile holds the PEM certificates to trust. Optional; the system's if empty.
+	CAFile string `yaml:"ca_file"`
+	// ServerName is the name to verify. Optional; the host that is dialed if empty.
+	ServerName string `yaml:"server_name"`
+	// CertificateFile and KeyFile are shown to the server (mTLS). Optional, both or none.
+	CertificateFile string `yaml:"certificate_file"`
+	KeyFile         string `yaml:"key_file"`
+}
+
+// PoolConfig is one Kafka cluster.
+type PoolConfig struct {
+	// Name by which instances refer to the pool; never change it.
+	Name string `yaml:"name"`
+	// Bootstrap brokers, host:port. At least one.
+	Bootstrap []string `yaml:"bootstrap"`
+	// TLS towards the brokers. Optional; plaintext if absent.
+	TLS *ClientTLSConfig `yaml:"tls"`
+	// SASL is how the gateway logs in to the brokers. Optional.
+	SASL *SASLConfig `yaml:"sasl"`
+	// DialTimeout bounds TCP, TLS and SASL of one connection together. Optional; 10s if zero.
+	DialTimeout time.Duration `yaml:"dial_timeout"`
+}
+
+// SASLConfig is a user of the pool that may do everything that its tenants may.
+type SASLConfig struct {
+	// Mechanism is PLAIN (only with tls), SCRAM-SHA-256 or SCRAM-SHA-512.
+	Mechanism string `yaml:"mechanism"`
+	Username  string `yaml:"username"`
+	// PasswordFile holds the password.
+	PasswordFile string `yaml:"password_file"`
+}
+
+// ListenerConfig is one address at which Kafka clients arrive.
+type ListenerConfig struct {
+	// Address to bind, host:port; an empty host is every address.
+	Address string `yaml:"address"`
+	// Advertise is the bootstrap address that people are told, host:port. Needed
+	// only without sni, and there only if address does not name a host.
+	Advertise string `yaml:"advertise"`
+	// ReusePort lets several gateway processes of one host share the address
+	// (SO_REUSEPORT), for a restart without a gap. Optional.
+	ReusePort bool `yaml:"reuse_port"`
+	// TLS of this listener. Exactly one of tls and plaintext.
+	TLS *ServerTLSConfig `yaml:"tls"`
+	// Plaintext serves SASL_PLAINTEXT: passwords readable on the wire. For
+	// loopback, or behind something that ends TLS.
+	Plaintext bool `yaml:"plaintext"`
+	// SNI routes by host name on this one port. Needs tls and a certificate for *.domain.
+	SNI *SNIConfig `yaml:"sni"`
+	// Brokers opens one more port per broker, for clients that send no host name. Optional.
+	Brokers []BrokersConfig `yaml:"brokers"`
+}
+
+// ServerTLSConfig is TLS where the gateway is the server. The files are looked
+// at every 10 s; a new pair is used from the next handshake on.
+type ServerTLSConfig struct {
+	// CertificateFile holds the PEM chain, leaf first.
+	CertificateFile string `yaml:"certificate_file"`
+	// KeyFile holds its PEM key.
+	KeyFile string `yaml:"key_file"`
+}
+
+// SNIConfig is routing by host name.
+type SNIConfig struct {
+	// Domain under which instances are reached: <instance>.<domain>.
+	Domain string `yaml:"domain"`
+	// Port that clients are told. Optional; that of address if zero.
+	Port int `yaml:"port"`
+}
+
+// BrokersConfig gives each broker of a pool a port of its own: the n-th of
+// nodes is reached at host on port first_port + n, counted from 0, and the
+// gateway binds these ports on the host of the listener's address.
+type BrokersConfig struct {
+	// Pool that the nodes are of.
+	Pool string `yaml:"pool"`
+	// Host that clients are told.
+	Host string `yaml:"host"`
+	// FirstPort is the port of the first node.
+	FirstPort int `yaml:"first_port"`
+	// Nodes are the brokers' node ids (node.id). At least one.
+	Nodes []int `yaml:"nodes"`
+}
+
+// AdminConfig is the management face. Keep it off the public network.
+type AdminConfig struct {
+	// Address to bind, host:port.
+	Address string `yaml:"address"`
+	// TLS of the management face. Optional; plain HTTP if absent.
+	TLS *ServerTLSConfig `yaml:"tls"`
+	// TokenKeyFile holds the key that signs bearer tokens, at least 32 bytes, the same on every gateway.
+	TokenKeyFile string `yaml:"token_key_file"`
+	// ClientCAFile is the PEM certificate that clients are told to trust. Optional; for a private CA.
+	ClientCAFile string `yaml:"client_ca_file"`
+}
+
+// AuthConfig is about the passwords of Kafka clients.
+type AuthConfig struct {
+	// PepperFile holds a secret of at least 16 bytes, the same on every gateway,
+	// that makes unknown users look like known ones.
+	PepperFile string `yaml:"pepper_file"`
+}
+
+// LimitsConfig bounds clients. Zero means the default.
+type LimitsConfig struct {
+	// HandshakeTimeout is how long a connection may take until it is authenticated. 10s.
+	HandshakeTimeout time.Duration `yaml:"handshake_timeout"`
+	// MaxHandshakes is how many connections may be unauthenticated at once. 1000.
+	MaxHandshakes int `yaml:"max_handshakes"`
+	// MaxFrameBytes bounds a request after authentication. 104857600 (100 MiB).
+	MaxFrameBytes int `yaml:"max_frame_bytes"`
+	// UpstreamIdle is after how long without a request a client's broker
+	// connection is closed; the client stays connected. 1m.
+	UpstreamIdle time.Duration `yaml:"upstream_idle"`
+	// MaxReauth is after how long clients must authenticate again (KIP-368). Never if zero.
+	MaxReauth time.Duration `yaml:"max_reauth"`
+	// AutoCreateTopics lets clients create a topic by naming it, as
+	// auto.create.topics.enable does on a broker (which must be off in the pools). false.
+	AutoCreateTopics bool `yaml:"auto_create_topics"`
+}
+
+// DrainConfig is how a stop treats open connections (SIGTERM; a second one
+// ends the drain at once).
+type DrainConfig struct {
+	// Grace is how long connections are still accepted, so that load balancers notice. 5s.
+	Grace time.Duration `yaml:"grace"`
+	// Spread is over how long open connections are then closed, each after its exchange in flight. 30s.
+	Spread time.Duration `yaml:"spread"`
+}
+
+// LogConfig is about the log.
+type LogConfig struct {
+	// Level is debug, info, warn or error. Optional; info if empty.
+	Level string `yaml:"level"`
+	// Format is text or json. Optional; text on a terminal, else json.
+	Format string `yaml:"format"`
+}
