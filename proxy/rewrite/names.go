@@ -51,19 +51,8 @@ func metadataTopicID() topicID { return topicID{15: 1} }
 // would turn it into a legal one. Metadata and CreateTopics answer
 // INVALID_TOPIC_EXCEPTION, all others UNKNOWN_TOPIC_OR_PARTITION.
 func (s *Session) physicalTopic(virtual string) (physical string, ok bool) {
-	return s.Space.Physical(virtual), legalTopic(virtual, len(s.Space.Prefix()))
-}
-
-func legalTopic(virtual string, prefix int) bool {
-	if virtual == "" || virtual == "." || virtual == ".." || len(virtual) > 249-prefix {
-		return false
-	}
-	for i := range len(virtual) {
-		if !nameByte(virtual[i]) {
-			return false
-		}
-	}
-	return true
+	physical, err := s.Space.Topic(virtual)
+	return physical, err == nil
 }
 
 // virtualTopic maps a topic's name of a response. A name of somebody else

@@ -43,9 +43,12 @@ var table = []API{
 	{Key: kmsg.AddOffsetsToTxn, Min: 0, Max: 4, Map: typed(addOffsetsToTxn)},
 	{Key: kmsg.EndTxn, Min: 0, Max: 5, Map: typed(endTxn)},
 	{Key: kmsg.TxnOffsetCommit, Min: 0, Max: 6, Map: typed(txnOffsetCommit)},
+	{Key: kmsg.DescribeConfigs, Min: 1, Max: 4, Says: 1, Map: typed(describeConfigs)},
+	{Key: kmsg.AlterConfigs, Min: 0, Max: 2, Map: typed(alterConfigs)},
 	{Key: kmsg.SASLAuthenticate, Min: 0, Max: 2, Local: true},
 	{Key: kmsg.CreatePartitions, Min: 0, Max: 3, Map: typed(createPartitions)},
 	{Key: kmsg.DeleteGroups, Min: 0, Max: 3, Map: typed(deleteGroups)},
+	{Key: kmsg.IncrementalAlterConfigs, Min: 0, Max: 1, Map: typed(incrementalAlterConfigs)},
 	{Key: kmsg.OffsetDelete, Min: 0, Max: 0, Map: typed(offsetDelete)},
 	{Key: kmsg.DescribeCluster, Min: 0, Max: 2, Local: true, Map: typed(describeCluster)},
 	{Key: kmsg.DescribeProducers, Min: 0, Max: 0, Map: typed(describeProducers)},
@@ -53,6 +56,7 @@ var table = []API{
 	{Key: kmsg.ListTransactions, Min: 0, Max: 2, Map: typed(listTransactions)},
 	{Key: kmsg.ConsumerGroupHeartbeat, Min: 0, Max: 1, Map: typed(consumerGroupHeartbeat)},
 	{Key: kmsg.ConsumerGroupDescribe, Min: 0, Max: 1, Map: typed(consumerGroupDescribe)},
+	{Key: kmsg.DescribeTopicPartitions, Min: 0, Max: 0, Map: typed(describeTopicPartitions)},
 }
 
 // Table returns all rows in order of key.

@@ -1,0 +1,143 @@
+package rewrite
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// DescribeTopicPartitions (75) is Metadata for topics, in pages (KIP-966). v0.
+// The order of pages is that of names, and a prefix does not change it.
+//
+// No topics means all: the broker is asked for this instance's by name. It wants
+// the cursor's topic among those asked for, also if that topic was deleted
+// between two pages.
+func describeTopicPartitions(x *Exchange, req *kmsg.DescribeTopicPartitionsRequest) (outcome[*kmsg.DescribeTopicPartitionsResponse], error) {
+	m := partitionsMap{x: x, every: len(req.Topics) == 0}
+	if req.Cursor != nil {
+		m.from = req.Cursor.Topic
+		listed := slices.ContainsFunc(req.Topics, func(t kmsg.DescribeTopicPartitionsRequestTopic) bool { return t.Topic == m.from })
+		if req.Cursor.Partition < 0 || !m.every && !listed {
+			return answer(m.badCursor(req)), nil
+		}
+	}
+	if m.every {
+		if err := m.all(req); err != nil {
+			return outcome[*kmsg.DescribeTopicPartitionsResponse]{}, err
+		}
+	} else {
+		m.byName(req)
+	}
+	if len(req.Topics) == 0 {
+		// None left; none would mean every topic of the pool.
+		resp := kmsg.NewPtrDescribeTopicPartitionsResponse()
+		return answer(resp), m.unmap(resp)
+	}
+	if req.Cursor != nil {
+		if physical, ok := x.physicalTopic(req.Cursor.Topic); ok {
+			req.Cursor.Topic = physical
+		} else {
+			req.Cursor = nil // nothing before it is asked for
+		}
+	}
+	return forward(m.unmap), nil
+}
+
+// partitionsMap is what the way back must know of the way there.
+type partitionsMap struct {
+	x       *Exchange
+	every   bool   // all topics were asked for
+	from    string // the cursor's topic, virtual; "" if there is no cursor
+	refused []string
+}
+
+// all asks for every topic of the instance from the cursor's on.
+func (m *partitionsMap) all(req *kmsg.DescribeTopicPartitionsRequest) error {
+	names, err := m.x.Pool.ListTopics(m.x.Ctx, m.x.Space.Prefix())
+	if err != nil {
+		return &Error{Reason: ReasonNoUpstream, Err: fmt.Errorf("listing topics for DescribeTopicPartitions: %w", err)}
+	}
+	if cursor, ok := m.x.physicalTopic(m.from); ok {
+		names = append(names, cursor)
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		if name < m.x.Space.Physical(m.from) {
+			continue
+		}
+		t := kmsg.NewDescribeTopicPartitionsRequestTopic()
+		t.Topic = name
+		req.Topics = append(req.Topics, t)
+	}
+	return nil
+}
+
+// byName maps names from the cursor's on.
+func (m *partitionsMap) byName(req *kmsg.DescribeTopicPartitionsRequest) {
+	asked := make([]kmsg.DescribeTopicPartitionsRequestTopic, 0, len(req.Topics))
+	for _, t := range req.Topics {
+		if t.Topic < m.from {
+			continue
+		}
+		if physical, ok := m.x.physicalTopic(t.Topic); ok {
+			t.Topic = physical
+			asked = append(asked, t)
+		} else {
+			m.refused = append(m.refused, t.Topic)
+		}
+	}
+	slices.Sort(m.refused)
+	m.refused = slices.Compact(m.refused)
+	req.Topics = asked
+}
+
+// badCursor is what a broker makes of a cursor that it cannot follow: its
+// DescribeTopicPartitionsRequest.getErrorResponse.
+func (m *partitionsMap) badCursor(req *kmsg.DescribeTopicPartitionsRequest) *kmsg.DescribeTopicPartitionsResponse {
+	resp := kmsg.NewPtrDescribeTopicPartitionsResponse()
+	for _, t := range req.Topics {
+		resp.Topics = append(resp.Topics, refusePartitions(t.Topic, codeInvalidRequest))
+	}
+	return resp
+}
+
+func refusePartitions(name string, code int16) kmsg.DescribeTopicPartitionsResponseTopic {
+	row := kmsg.NewDescribeTopicPartitionsResponseTopic()
+	row.Topic, row.ErrorCode = &name, code
+	return row
+}
+
+// unmap makes the broker's page the client's. A refused name stands on the page
+// on which it belongs by its order.
+func (m *partitionsMap) unmap(resp *kmsg.DescribeTopicPartitionsResponse) error {
+	kept := resp.Topics[:0]
+	for _, t := range resp.Topics {
+		if m.every && t.ErrorCode == codeUnknownTopic {
+			continue // deleted since it was listed, or since the cursor's page
+		}
+		if t.Topic != nil {
+			m.x.learnTopic(t.TopicID, *t.Topic)
+		}
+		if err := m.x.unmapTopicOrNil(&t.Topic); err != nil {
+			return err
+		}
+		t.AuthorizedOperations = topicOperations
+		kept = append(kept, t)
+	}
+	resp.Topics = kept
+	next := ""
+	if resp.NextCursor != nil {
+		virtual, err := m.x.virtualTopic(resp.NextCursor.Topic)
+		if err != nil {
+			return err
+		}
+		resp.NextCursor.Topic, next = virtual, virtual
+	}
+	for _, name := range m.refused {
+		if next == "" || name < next {
+			resp.Topics = append(resp.Topics, refusePartitions(name, codeUnknownTopic))
+		}
+	}
+	return nil
+}
