@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/alecthomas/kong"
+)
+
+// env is what a command reads and writes besides its own flags.
+type env struct {
+	in       io.Reader
+	out, err io.Writer
+	// now is closed when the user asks a second time to stop.
+	now <-chan struct{}
+	globals
+}
+
+// globals are the flags of every command.
+type globals struct {
+	Server    string `help:"Management address. Default: that of the nearest .weir, walking up." placeholder:"URL" env:"WEIR_SERVER"`
+	TokenFile string `help:"File with the bearer token. Default: admin.token in the nearest .weir." placeholder:"FILE" env:"WEIR_TOKEN_FILE" type:"path"`
+	Output    string `short:"o" help:"Form of the result: ${enum}." enum:"table,json,name" default:"table"`
+}
+
+// grammar is the whole command line: weir <noun> <verb> [name].
+type grammar struct {
+	globals
+
+	Dev   devCmd   `cmd:"" help:"Run a gateway with Kafka and Redis embedded, for development."`
+	Serve serveCmd `cmd:"" help:"Run a gateway."`
+	Check checkCmd `cmd:"" help:"Check a configuration file and report every mistake."`
+
+	Instance instanceCmds `cmd:"" help:"Manage instances."`
+	User     userCmds     `cmd:"" help:"Manage the users of an instance."`
+	Topic    topicCmds    `cmd:"" help:"Look at topics: produce, consume, list, create, delete."`
+
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// exited unwinds kong, which would end the process after --help.
+type exited int
+
+// cli runs one command line and returns the exit code.
+func cli(ctx context.Context, args []string, e *env) (code int) {
+	var g grammar
+	parser, err := kong.New(&g,
+		kong.Name("weir"),
+		kong.Description("Weir, a multi-tenant gateway for Apache Kafka."),
+		kong.Writers(e.out, e.err),
+		kong.Exit(func(code int) { panic(exited(code)) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(e),
+	)
+	if err != nil {
+		return fail(e, err)
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			done, ok := v.(exited)
+			if !ok {
+				panic(v)
+			}
+			code = int(done)
+		}
+	}()
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	e.globals = g.globals // also after a mistake: -o json is for errors too
+	if err != nil {
+		return fail(e, usage(err))
+	}
+	if err := parsed.Run(); err != nil {
+		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			return exitInterrupted
+		}
+		return fail(e, err)
+	}
+	return exitOK
+}
+
+// usage makes an error of ours out of one of kong's (which would exit with 80).
+func usage(err error) error {
+	try := "weir --help"
+	var parse *kong.ParseError
+	if errors.As(err, &parse) && parse.Context != nil {
+		if cmd := parse.Context.Selected(); cmd != nil {
+			try = cmd.FullPath() + " --help"
+		}
+	}
+	return &failure{code: "usage", message: err.Error(), try: []string{try}, exit: exitUsage}
+}

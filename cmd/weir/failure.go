@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"weir/admin/api"
+	"weir/gateway"
+)
+
+// Exit codes (ux.md 1.4).
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitConfig      = 3
+	exitNotAllowed  = 4
+	exitNotFound    = 5
+	exitConflict    = 6
+	exitLimit       = 7
+	exitTimeout     = 8
+	exitInterrupted = 130
+)
+
+// codeColumn is where the code of an error begins, if its sentence is shorter.
+const codeColumn = 78
+
+// failure is an error for a person: one sentence, an immutable code, what to try.
+type failure struct {
+	code    string
+	message string
+	try     []string
+	exit    int
+	err     error // cause, may be nil
+}
+
+func (f *failure) Error() string { return f.message }
+func (f *failure) Unwrap() error { return f.err }
+
+// fail prints err on stderr, as a problem document with -o json, and returns
+// the exit code.
+func fail(e *env, err error) int {
+	var problem *api.Problem
+	var config *gateway.ConfigError
+	f := toFailure(err)
+	switch {
+	case errors.As(err, &config):
+		problem = configProblem(config)
+		if e.Output != "json" {
+			for _, m := range config.Mistakes {
+				printError(e.err, strings.TrimSuffix(m.String(), " ["+m.Code+"]"), m.Code, nil)
+			}
+			return exitConfig
+		}
+	case !errors.As(err, &problem):
+		problem = &api.Problem{Code: f.code, Detail: f.message, Try: strings.Join(f.try, "\n")}
+	}
+	if e.Output == "json" {
+		_ = json.NewEncoder(e.err).Encode(problem) // nobody left to tell
+		return f.exit
+	}
+	printError(e.err, f.message, f.code, f.try)
+	return f.exit
+}
+
+// toFailure finds the code, the exit code and what to try for any error.
+func toFailure(err error) *failure {
+	var f *failure
+	var problem *api.Problem
+	var user *gateway.UserError
+	var config *gateway.ConfigError
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.As(err, &problem):
+		return &failure{code: problem.Code, message: sentence(problem), try: lines(problem.Try), exit: exitOfStatus(problem.Status)}
+	case errors.As(err, &user):
+		exit := exitFailed
+		if strings.HasPrefix(user.Code, "config-") {
+			exit = exitConfig
+		}
+		return &failure{code: user.Code, message: user.Message, try: user.Try, exit: exit}
+	case errors.As(err, &config):
+		return &failure{code: "config", message: config.Error(), exit: exitConfig}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &failure{code: "timed-out", message: err.Error(), exit: exitTimeout}
+	}
+	return &failure{code: "failed", message: err.Error(), exit: exitFailed}
+}
+
+// sentence is the detail of a problem and, if there are several, its mistakes.
+func sentence(p *api.Problem) string {
+	text := strings.TrimSuffix(p.Detail, ".")
+	for _, m := range p.Errors {
+		if m.Message == "taken" {
+			continue // the detail has said so
+		}
+		text += "\n  " + strings.TrimPrefix(m.Location, "body.") + ": " + m.Message
+	}
+	return text
+}
+
+func configProblem(c *gateway.ConfigError) *api.Problem {
+	p := &api.Problem{Code: "config", Detail: fmt.Sprintf("%d mistakes in the configuration.", len(c.Mistakes))}
+	for _, m := range c.Mistakes {
+		p.Errors = append(p.Errors, api.FieldError{Location: fmt.Sprintf("%s:%d:%d %s", m.File, m.Line, m.Column, m.Path), Message: m.Text})
+	}
+	return p
+}
+
+func exitOfStatus(status int) int {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return exitNotAllowed
+	case http.StatusNotFound:
+		return exitNotFound
+	case http.StatusConflict, http.StatusPreconditionFailed:
+		return exitConflict
+	case http.StatusTooManyRequests:
+		return exitLimit
+	case http.StatusUnprocessableEntity, http.StatusBadRequest:
+		return exitUsage
+	case http.StatusRequestTimeout, http.StatusGatewayTimeout:
+		return exitTimeout
+	}
+	return exitFailed
+}
+
+// printError writes the sentence with its code at the right of its first line,
+// and the commands to try.
+func printError(w io.Writer, message, code string, try []string) {
+	first, rest, more := strings.Cut(message, "\n")
+	first = "error: " + first
+	fmt.Fprintf(w, "%s%s [%s]\n", first, strings.Repeat(" ", max(0, codeColumn-1-utf8.RuneCountInString(first))), code)
+	if more {
+		fmt.Fprintln(w, rest)
+	}
+	for i, line := range try {
+		label := "try:"
+		if i > 0 {
+			label = ""
+		}
+		fmt.Fprintf(w, "  %-4s  %s\n", label, line)
+	}
+}
+
+func lines(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, "\n")
+}
+
+// unreachable is for an address at which nobody answers.
+func unreachable(what, addr string, err error) error {
+	cause := err.Error()
+	var op *net.OpError
+	if errors.As(err, &op) {
+		cause = op.Err.Error()
+	}
+	return &failure{
+		code:    "cannot-connect",
+		message: fmt.Sprintf("%s at %s does not answer: %s", what, addr, cause),
+		try:     []string{"weir dev            start one here", "weir --server URL   use another one"},
+		exit:    exitFailed,
+		err:     err,
+	}
+}

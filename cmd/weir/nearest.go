@@ -1,0 +1,82 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// devDir is the folder that weir dev keeps beside a project.
+const devDir = ".weir"
+
+// nearest finds a file of the nearest .weir, walking up from here.
+func nearest(name string) (string, bool) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", false
+	}
+	for {
+		path := filepath.Join(dir, devDir, name)
+		if _, err := os.Stat(path); err == nil {
+			return path, true
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", false
+		}
+		dir = parent
+	}
+}
+
+// devInfo is what we need of dev.json, which weir dev writes.
+type devInfo struct {
+	API string `json:"api"` // http://host:port/v1
+}
+
+// server is the management address: flag or WEIR_SERVER, else that of the
+// nearest weir dev.
+func (g globals) server() (string, error) {
+	if g.Server != "" {
+		return strings.TrimSuffix(strings.TrimSuffix(g.Server, "/"), "/v1"), nil
+	}
+	path, ok := nearest("dev.json")
+	if !ok {
+		return "", notHere("no server given, and no .weir/dev.json here or above", "weir --server URL ...")
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	var dev devInfo
+	if err := json.Unmarshal(raw, &dev); err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	if dev.API == "" {
+		return "", fmt.Errorf("%s: names no api address", path)
+	}
+	return strings.TrimSuffix(dev.API, "/v1"), nil
+}
+
+// token is the bearer token: of --token-file or WEIR_TOKEN_FILE, else that of
+// the nearest weir dev.
+func (g globals) token() (string, error) {
+	path := g.TokenFile
+	if path == "" {
+		found, ok := nearest("admin.token")
+		if !ok {
+			return "", notHere("no token file given, and no .weir/admin.token here or above", "weir --token-file FILE ...")
+		}
+		path = found
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimSpace(string(raw)), nil
+}
+
+func notHere(message, flag string) error {
+	return &failure{code: "no-context", message: message, try: []string{"weir dev", flag}, exit: exitUsage}
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+
+	"weir/gateway"
+)
+
+type devCmd struct {
+	DataDir     string   `help:"Where data, secrets and client files are kept." default:".weir" type:"path" placeholder:"DIR"`
+	Listen      string   `help:"Bootstrap address; the n-th broker is on the n-th port after it." default:"127.0.0.1:9092" placeholder:"HOST:PORT"`
+	Admin       string   `help:"Management address." default:"127.0.0.1:9080" placeholder:"HOST:PORT"`
+	Kafka       []string `help:"Use this Kafka in place of the embedded one." placeholder:"HOST:PORT"`
+	Redis       string   `help:"Use this Redis in place of the embedded one." placeholder:"URL"`
+	Fresh       bool     `help:"Start over: forget data, instances and secrets."`
+	AllowRemote bool     `help:"Allow listening on other than loopback addresses."`
+	Quiet       bool     `help:"Print only ready."`
+}
+
+func (c *devCmd) Run(ctx context.Context, e *env) error {
+	return gateway.Dev(ctx, gateway.DevOptions{
+		DataDir:     c.DataDir,
+		Listen:      c.Listen,
+		Admin:       c.Admin,
+		Kafka:       c.Kafka,
+		Redis:       c.Redis,
+		Fresh:       c.Fresh,
+		AllowRemote: c.AllowRemote,
+		Quiet:       c.Quiet,
+		JSON:        e.Output == "json",
+		Version:     version(),
+		Out:         e.out,
+		Err:         e.err,
+	}, e.now)
+}
+
+type serveCmd struct {
+	Config string `help:"Configuration file." required:"" type:"path" placeholder:"FILE"`
+}
+
+func (c *serveCmd) Run(ctx context.Context, e *env) error {
+	cfg, err := gateway.Load(c.Config)
+	if err != nil {
+		return err
+	}
+	return gateway.Serve(ctx, cfg, e.err, version(), e.now)
+}
+
+type checkCmd struct {
+	Config string `help:"Configuration file." required:"" type:"path" placeholder:"FILE"`
+}
+
+func (c *checkCmd) Run(e *env) error {
+	if _, err := gateway.Load(c.Config); err != nil {
+		return err
+	}
+	if e.Output == "json" {
+		return json.NewEncoder(e.out).Encode(map[string]any{"file": c.Config, "ok": true})
+	}
+	fmt.Fprintf(e.out, "%s: no mistakes\n", c.Config)
+	return nil
+}
+
+type versionCmd struct{}
+
+func (versionCmd) Run(e *env) error {
+	if e.Output == "json" {
+		return json.NewEncoder(e.out).Encode(map[string]string{"version": version()})
+	}
+	fmt.Fprintln(e.out, "weir", version())
+	return nil
+}
+
+// version is what the Go tool stamped into the binary: a tag, or the revision
+// it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "devel"
+	}
+	return info.Main.Version
+}

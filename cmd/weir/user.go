@@ -1,0 +1,205 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"weir/admin/api"
+)
+
+// maxPasswordFile is more than any password that is accepted.
+const maxPasswordFile = 4 << 10
+
+type userCmds struct {
+	Create userCreateCmd `cmd:"" help:"Create a user and the files to connect as it."`
+	List   userListCmd   `cmd:"" help:"List an instance's users."`
+	Delete userDeleteCmd `cmd:"" help:"Delete a user and cut off its clients."`
+}
+
+type userCreateCmd struct {
+	Instance     string `arg:"" help:"Name or id of the instance."`
+	Name         string `arg:"" help:"Name of the user, unique within the instance."`
+	PasswordFile string `help:"Take the password from this file, - for stdin; generated if absent." placeholder:"FILE"`
+	Dir          string `help:"Where the client files go. Default: INSTANCE-NAME; with -o json none are written." placeholder:"DIR" type:"path"`
+	Force        bool   `help:"Overwrite client files."`
+}
+
+func (c *userCreateCmd) Run(ctx context.Context, e *env) error {
+	cl, err := e.client()
+	if err != nil {
+		return err
+	}
+	body := api.CreateUser{Name: c.Name}
+	if body.Password, err = e.password(c.PasswordFile); err != nil {
+		return err
+	}
+	dir := targetDir(c.Dir, c.Instance+"-"+c.Name, e.Output)
+	if err := checkTarget(dir, c.Force); err != nil {
+		return err
+	}
+	var i api.Instance
+	if err := cl.call(ctx, http.MethodGet, instancePath(c.Instance), nil, &i); err != nil {
+		return err
+	}
+	var made api.CreatedUser
+	if err := cl.call(ctx, http.MethodPost, instancePath(i.ID)+"/users", body, &made); err != nil {
+		return err
+	}
+	if dir != "" {
+		if err := writeFiles(dir, i, &made.Credentials, body.Password); err != nil {
+			return &failure{
+				code: "files-not-written", exit: exitFailed, err: err,
+				message: fmt.Sprintf("user %s is made, but its password is lost: %v", made.Name, err),
+				try:     []string{fmt.Sprintf("weir user delete %s %s", i.ID, made.Name)},
+			}
+		}
+	}
+	switch e.Output {
+	case "json":
+		return printJSON(e.out, made)
+	case "name":
+		fmt.Fprintln(e.out, made.Name)
+		return nil
+	}
+	fmt.Fprintf(e.out, "Created user %s of %s, ready on %d of %d gateways\n\n", made.Name, i.Name, made.ReadyOn.Gateways, made.ReadyOn.Of)
+	printCredentials(e, made.Username, dir, i.CA != "")
+	return nil
+}
+
+type userListCmd struct {
+	Instance string `arg:"" help:"Name or id of the instance."`
+}
+
+func (c *userListCmd) Run(ctx context.Context, e *env) error {
+	cl, err := e.client()
+	if err != nil {
+		return err
+	}
+	all := api.Users{Items: []api.User{}}
+	query := url.Values{"limit": {"500"}}
+	for {
+		var page api.Users
+		if err := cl.call(ctx, http.MethodGet, instancePath(c.Instance)+"/users?"+query.Encode(), nil, &page); err != nil {
+			return err
+		}
+		all.Items = append(all.Items, page.Items...)
+		if page.Next == nil {
+			break
+		}
+		query.Set("after", *page.Next)
+	}
+	switch e.Output {
+	case "json":
+		return printJSON(e.out, all)
+	case "name":
+		for _, u := range all.Items {
+			fmt.Fprintln(e.out, u.Name)
+		}
+		return nil
+	}
+	var rows [][]string
+	for _, u := range all.Items {
+		rows = append(rows, []string{u.Name, u.Username, fmt.Sprint(!u.Disabled), u.CreatedAt.Format(time.RFC3339)})
+	}
+	return printTable(e.out, []string{"NAME", "USERNAME", "ENABLED", "CREATED"}, rows)
+}
+
+type userDeleteCmd struct {
+	Instance string `arg:"" help:"Name or id of the instance."`
+	Name     string `arg:"" help:"Name of the user."`
+	Yes      bool   `help:"Do not ask."`
+}
+
+func (c *userDeleteCmd) Run(ctx context.Context, e *env) error {
+	cl, err := e.client()
+	if err != nil {
+		return err
+	}
+	path := instancePath(c.Instance) + "/users/" + url.PathEscape(c.Name)
+	var u api.User
+	if err := cl.call(ctx, http.MethodGet, path, nil, &u); err != nil {
+		return err
+	}
+	if err := e.confirm(c.Yes, fmt.Sprintf("Delete user %s of instance %s?", u.Name, c.Instance)); err != nil {
+		return err
+	}
+	if err := cl.call(ctx, http.MethodDelete, path, nil, nil); err != nil {
+		return err
+	}
+	return e.done(u.Name, u, fmt.Sprintf("Deleted user %s of %s", u.Name, c.Instance))
+}
+
+// done reports what was done to one thing, in the form that was asked for.
+func (e *env) done(name string, body any, line string) error {
+	switch e.Output {
+	case "json":
+		return printJSON(e.out, body)
+	case "name":
+		line = name
+	}
+	_, err := fmt.Fprintln(e.out, line)
+	return err
+}
+
+// confirm asks before something is lost. Without a terminal the answer must
+// have been given as --yes.
+func (e *env) confirm(yes bool, question string) error {
+	if yes {
+		return nil
+	}
+	refused := &failure{code: "needs-yes", message: "not confirmed; nothing was changed", try: []string{"add --yes"}, exit: exitUsage}
+	if f, ok := e.in.(*os.File); !ok || !isTerminal(f) {
+		return refused
+	}
+	fmt.Fprintf(e.err, "%s [y/N] ", question)
+	answer, err := bufio.NewReader(e.in).ReadString('\n')
+	if err != nil && answer == "" {
+		fmt.Fprintln(e.err)
+		return refused
+	}
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return nil
+	}
+	return refused
+}
+
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// password reads a secret from a file or stdin: never from a flag, where the
+// process list and the shell's history would show it.
+func (e *env) password(file string) (string, error) {
+	var r io.Reader
+	switch file {
+	case "":
+		return "", nil
+	case "-":
+		r = e.in
+	default:
+		f, err := os.Open(file)
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		r = f
+	}
+	raw, err := io.ReadAll(io.LimitReader(r, maxPasswordFile))
+	if err != nil {
+		return "", fmt.Errorf("reading the password: %w", err)
+	}
+	password := strings.TrimRight(string(raw), "\r\n")
+	if password == "" {
+		return "", &failure{code: "usage", message: "the password file is empty", exit: exitUsage}
+	}
+	return password, nil
+}
