@@ -58,7 +58,11 @@ func (c *Conversation) scramFinal(server *scram.ServerConversation, token []byte
 	if why := c.admit(""); why != "" {
 		return refuse(why)
 	}
-	reply, err := server.Step(string(token))
+	final := string(token)
+	if !clean(final) {
+		return refuse(ReasonMalformed)
+	}
+	reply, err := server.Step(final)
 	if err != nil || !server.Valid() {
 		return refuse(ReasonPasswordWrong)
 	}
@@ -103,10 +107,15 @@ func checkFirst(first string) Reason {
 	if strings.HasPrefix(first, "p=") {
 		return ReasonChannelBinding
 	}
-	control := strings.IndexFunc(first, unicode.IsControl) >= 0
-	if fields := strings.SplitN(first, ",", 5); control || !utf8.ValidString(first) ||
-		len(fields) < 4 || fields[3] == "r=" { // an empty nonce
+	fields := strings.SplitN(first, ",", 5) // binding, authzid, name, nonce, extensions
+	if !clean(first) || len(fields) < 4 || fields[3] == "r=" {
 		return ReasonMalformed
 	}
 	return ""
+}
+
+// clean reports whether a message is UTF-8 without control characters, as RFC
+// 5802 section 7 has it. Base64 in Go skips line breaks.
+func clean(message string) bool {
+	return utf8.ValidString(message) && strings.IndexFunc(message, unicode.IsControl) < 0
 }
