@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -179,27 +180,30 @@ func TestDialWrongSecurity(t *testing.T) {
 }
 
 // silent accepts and never answers.
-func silent(t *testing.T) (addr string, accepted *atomic.Int64) {
+func silent(t *testing.T) (addr string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	accepted = new(atomic.Int64)
 	done := make(chan struct{})
 	t.Cleanup(func() { ln.Close(); <-done })
 	go func() {
 		defer close(done)
+		var conns sync.WaitGroup
+		defer conns.Wait() // each ends with its other side
 		for {
 			c, err := ln.Accept()
 			if err != nil {
 				return
 			}
-			accepted.Add(1)
-			go io.Copy(io.Discard, c) //nolint:errcheck // ends with the other side
+			conns.Go(func() {
+				defer c.Close()
+				_, _ = io.Copy(io.Discard, c)
+			})
 		}
 	}()
-	return ln.Addr().String(), accepted
+	return ln.Addr().String()
 }
 
 // swap replaces the address of one node by another on the way to the network,
@@ -226,7 +230,7 @@ func (s *swap) set(from, to string) {
 func TestSilentBrokerStallsNobody(t *testing.T) {
 	c := kafka(t, kfake.NumBrokers(3), kfake.EnableSASL(), kfake.Superuser("PLAIN", "weir", password))
 	createTopic(t, c, "a.t")
-	dead, _ := silent(t)
+	dead := silent(t)
 	var s swap
 	p := runPool(t, Config{
 		Bootstrap: c.ListenAddrs(), Dial: s.dial, SASL: mechanisms(password)["PLAIN"],
@@ -303,7 +307,7 @@ func TestClosedPortIsDownAtOnce(t *testing.T) {
 // Nobody is blamed for the impatience of a caller.
 func TestCallerGivesUp(t *testing.T) {
 	c := kafka(t, kfake.NumBrokers(1), kfake.EnableSASL(), kfake.Superuser("PLAIN", "weir", password))
-	dead, _ := silent(t)
+	dead := silent(t)
 	var s swap
 	p := runPool(t, Config{Bootstrap: c.ListenAddrs(), Dial: s.dial, SASL: mechanisms(password)["PLAIN"], MetadataMaxAge: time.Hour})
 	b := p.Brokers()[0]

@@ -104,3 +104,5 @@ func createTopic(t *testing.T, c *kfake.Cluster, names ...string) {
 		}
 	}
 }
+
+func nopLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
