@@ -223,3 +223,70 @@ func (l *logBuffer) waitFor(t *testing.T, s string, n int) {
 		}
 	}
 }
+
+// waitInForce waits for a revision on n gateways.
+func waitInForce(t *testing.T, s *Store, rev Revision, n int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	ready, of, err := s.WaitApplied(ctx, rev)
+	if ready != n || of != n || err != nil {
+		t.Fatalf("revision %d is in force on %d of %d, %v; want %d of %d", rev, ready, of, err, n, n)
+	}
+}
+
+// silently writes a change without announcing it, as a writer that dies does.
+func silently(t *testing.T, s *Store, id InstanceID, change func(*Instance) error) {
+	t.Helper()
+	in, err := s.Instance(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := change(&in); err != nil {
+		t.Fatal(err)
+	}
+	in.Version++
+	if err := s.writeInstance(t.Context(), in, in.Version-1, 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// dump remembers all of Redis, and returns what puts it back in place of what is there then.
+func dump(t *testing.T, rdb *redis.Client) (restore func()) {
+	t.Helper()
+	ctx := t.Context()
+	var cmds [][]any
+	for _, key := range rdb.Keys(ctx, "*").Val() {
+		switch kind := rdb.Type(ctx, key).Val(); kind {
+		case "string":
+			cmds = append(cmds, []any{"SET", key, rdb.Get(ctx, key).Val()})
+		case "hash":
+			for field, value := range rdb.HGetAll(ctx, key).Val() {
+				cmds = append(cmds, []any{"HSET", key, field, value})
+			}
+		case "zset":
+			for _, member := range rdb.ZRange(ctx, key, 0, -1).Val() {
+				cmds = append(cmds, []any{"ZADD", key, 0, member})
+			}
+		case "stream":
+			for _, m := range rdb.XRange(ctx, key, "-", "+").Val() {
+				cmds = append(cmds, []any{"XADD", key, m.ID, "kind", m.Values["kind"], "id", m.Values["id"], "rev", m.Values["rev"]})
+			}
+		default:
+			t.Fatalf("key %s is a %s", key, kind)
+		}
+	}
+	return func() {
+		t.Helper()
+		_, err := rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+			p.FlushAll(ctx)
+			for _, cmd := range cmds {
+				p.Do(ctx, cmd...)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -141,19 +141,24 @@ func (f *follower) begin(ctx context.Context) error {
 	rev, _ := got[1].(int64)
 	f.at = cursor{id: id, rev: Revision(rev)}
 	f.startSweep(true)
-	return nil
+	if !f.joined {
+		return nil
+	}
+	_, err = f.report(ctx) // it lives, and says at once that it may lag
+	return err
 }
 
 // becomeCurrent joins the gateways that WaitApplied waits for. Changes announced
 // before it joined were not waited for, so it reads until it stands at the
 // present revision before anybody may rely on it.
 func (f *follower) becomeCurrent(ctx context.Context) error {
-	f.current, f.joined = true, true
+	f.current = true
 	for {
 		present, err := f.report(ctx)
 		if err != nil {
 			return err
 		}
+		f.joined = true
 		if present <= f.at.rev {
 			break
 		}
@@ -276,8 +281,9 @@ func (f *follower) report(ctx context.Context) (present Revision, err error) {
 	if !f.current {
 		rev = -1
 	}
-	keys := []string{keyGateways, keyChanges, keyRevision}
-	got, err := f.s.run(ctx, f.s.scripts.report, keys, f.dir.cfg.Gateway, f.at.id, rev, forgetAfter.Milliseconds()).Int64Slice()
+	keys := []string{keyGateways, keyChanges, keyRevision, keySettling}
+	got, err := f.s.run(ctx, f.s.scripts.report, keys, f.dir.cfg.Gateway, f.at.id, rev,
+		liveFor.Milliseconds(), forgetAfter.Milliseconds(), f.joined, settleFor.Milliseconds()).Int64Slice()
 	if err != nil {
 		return 0, fmt.Errorf("reporting to redis: %w", err)
 	}

@@ -30,17 +30,19 @@ const (
 // stands between braces. Ids have no braces.
 //
 //	weir:{<instance>}:instance   hash: instance (JSON), stamp, user:<name> (JSON)
-//	weir:{<instance>}:lease:<n>  string: owner, with an expiry
+//	weir:{<instance>}:lease:<n>  string: "<unix ms of its end> <owner>"
 //	weir:{<tenant>}:names        hash: display name -> claim
 //	weir:{weir}:index            sorted set of ids, all with score 0
 //	weir:{weir}:revision         counter
 //	weir:{weir}:changes          stream: kind, id, rev
 //	weir:{weir}:gateways         hash: gateway -> "<revision> <unix ms>"
+//	weir:{weir}:settling         unix ms until which reports may be missing, after they were lost
 const (
 	keyIndex    = "weir:{weir}:index"
 	keyRevision = "weir:{weir}:revision"
 	keyChanges  = "weir:{weir}:changes"
 	keyGateways = "weir:{weir}:gateways"
+	keySettling = "weir:{weir}:settling"
 
 	fieldInstance = "instance"
 	fieldStamp    = "stamp"
