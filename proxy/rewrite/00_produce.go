@@ -34,6 +34,8 @@ type rejoin struct {
 	row  []byte
 }
 
+const rejoinBytes = 32 // size of a rejoin
+
 func mapProduce(x *Exchange, body []byte) (Plan, error) {
 	m := produceMap{x: x}
 	if err := m.measure(body); err != nil {
@@ -56,13 +58,16 @@ func mapProduce(x *Exchange, body []byte) (Plan, error) {
 // measure walks dry, and once more if the pool knew ids that were new here.
 func (m *produceMap) measure(body []byte) error {
 	m.x.ageIDs()
-	m.walk(body, true)
-	err := m.checked(m.rows.size)
+	err := m.dry(body)
 	if err == nil && m.x.learnIDs(m.unknown) {
-		m.walk(body, true)
-		err = m.checked(m.rows.size)
+		err = m.dry(body)
 	}
 	return err
+}
+
+func (m *produceMap) dry(body []byte) error {
+	m.walk(body, true)
+	return m.checked(m.rows.size + rejoinBytes*m.refused)
 }
 
 func (m *produceMap) walk(body []byte, dry bool) {

@@ -13,7 +13,11 @@ func (x *Exchange) unmapProduce(rejoins []rejoin) func([]byte) ([][]byte, error)
 	return func(body []byte) ([][]byte, error) {
 		m := produceUnmap{x: x, rejoins: rejoins}
 		m.walk(body, true)
-		if err := m.checked(0); err != nil {
+		rows := 0 // counted when they were made
+		for _, r := range rejoins {
+			rows += len(r.row)
+		}
+		if err := m.checked(-rows); err != nil {
 			return nil, x.badUpstream(err)
 		}
 		m.walk(body, false)
@@ -44,7 +48,11 @@ func (m *produceUnmap) walk(body []byte, dry bool) {
 		m.topic()
 	}
 	in.skip(4) // throttle_time_ms
-	m.endpoints(m.x)
+	if m.x.Version >= 10 {
+		m.endpoints(m.x)
+	} else {
+		m.keepTags()
+	}
 }
 
 func (m *produceUnmap) topic() {

@@ -60,18 +60,20 @@ func mapFetch(x *Exchange, body []byte) (Plan, error) {
 // the end of the request tells that all of it is refused.
 func (m *fetchMap) measure(body []byte) error {
 	m.x.ageIDs()
-	m.walk(body, true)
-	err := m.checked(m.rows.size)
+	err := m.dry(body)
 	if err == nil && m.x.learnIDs(m.unknown) {
-		m.walk(body, true)
-		err = m.checked(m.rows.size)
+		err = m.dry(body)
 	}
 	if err == nil && m.replica {
 		m.code = kerr.TopicAuthorizationFailed.Code
-		m.walk(body, true)
-		err = m.checked(m.rows.size)
+		err = m.dry(body)
 	}
 	return err
+}
+
+func (m *fetchMap) dry(body []byte) error {
+	m.walk(body, true)
+	return m.checked(m.rows.size)
 }
 
 func (m *fetchMap) walk(body []byte, dry bool) {
@@ -205,8 +207,10 @@ func (m *fetchMap) tail() {
 		id, payload := m.in.tag()
 		if id == 1 && m.x.Version >= 15 {
 			state := cursor{body: payload, flexible: true}
-			if state.int32() != -1 {
-				m.replica = true
+			m.replica = m.replica || state.int32() != -1
+			state.skip(8) // epoch
+			if state.err != nil {
+				m.in.fail("replica_state: %w", state.err)
 			}
 		}
 	}

@@ -19,7 +19,7 @@ func (x *Exchange) unmapFetch(session fetchSession, refused int, rows []byte) fu
 	return func(body []byte) ([][]byte, error) {
 		m := fetchUnmap{x: x, refused: refused, rows: rows}
 		m.walk(body, true)
-		if err := m.checked(0); err != nil {
+		if err := m.checked(-len(rows)); err != nil {
 			return nil, x.badUpstream(err)
 		}
 		switch {

@@ -4,6 +4,11 @@ package rewrite
 // 40 bytes each, and more topics than the largest instance may have.
 const maxTopicIDs = 8192
 
+// maxAsked is how many ids of one request the pool is asked about. Those beyond
+// are answered as unknown, upon which clients ask again, and by then the first
+// ones are known.
+const maxAsked = 8192
+
 // idMemory is topic ids that have been seen to be this instance's. That can
 // never cease to be true: an id is never given to another topic, and a topic
 // never changes hands. Ids that were found not to be are not remembered.

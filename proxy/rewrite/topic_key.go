@@ -1,7 +1,6 @@
 package rewrite
 
 import (
-	"bytes"
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -51,7 +50,7 @@ func (x *Exchange) mapTopic(p *passage, at int, name []byte, id topicID, unknown
 		if x.ownsID(id) {
 			return 0, unknown
 		}
-		if p.fresh.dry {
+		if p.fresh.dry && len(unknown) < maxAsked {
 			unknown = append(unknown, id)
 		}
 		return kerr.UnknownTopicID.Code, unknown
@@ -92,13 +91,13 @@ func (p *passage) unmapTopic(x *Exchange, byID bool) {
 		}
 		return
 	}
-	virtual, ok := bytes.CutPrefix(name, []byte(x.Space.Prefix()))
-	if !ok {
-		p.in.fail("broker answered with topic %q outside namespace %q", name, x.Space.Prefix())
+	prefix := x.Space.Prefix()
+	if len(name) <= len(prefix) || string(name[:len(prefix)]) != prefix {
+		p.in.fail("broker answered with topic %q outside namespace %q", name, prefix)
 		return
 	}
 	p.cut(at, p.in.at)
-	p.fresh.str("", virtual)
+	p.fresh.str("", name[len(prefix):])
 }
 
 // text replaces a broker's message by what the client may read of it.
