@@ -23,10 +23,11 @@ func forward[P kmsg.Response](unmap func(P) error) outcome[P] { return outcome[P
 // encode; and on the way back the same. A body that does not decode to its last
 // byte closes the connection, as Kafka does.
 func typed[Q kmsg.Request, P kmsg.Response](rewrite func(*Exchange, Q) (outcome[P], error)) func(*Exchange, []byte) (Plan, error) {
+	var requests, responses layouts
 	return func(x *Exchange, body []byte) (Plan, error) {
 		req, _ := kmsg.RequestForKey(x.Key).(Q)
 		req.SetVersion(x.Version)
-		if err := decode(req, body); err != nil {
+		if err := decode(req, requests.of(req), body); err != nil {
 			return Plan{}, &Error{Reason: ReasonMalformed, Err: fmt.Errorf("%s v%d: %w", kmsg.NameForKey(x.Key), x.Version, err)}
 		}
 		out, err := rewrite(x, req)
@@ -45,7 +46,7 @@ func typed[Q kmsg.Request, P kmsg.Response](rewrite func(*Exchange, Q) (outcome[
 				}
 				resp, _ := req.ResponseKind().(P)
 				resp.SetVersion(x.Version)
-				if err := decode(resp, body); err != nil {
+				if err := decode(resp, responses.of(resp), body); err != nil {
 					return nil, &Error{Reason: ReasonBadUpstream, Err: fmt.Errorf("%s v%d response: %w", kmsg.NameForKey(x.Key), x.Version, err)}
 				}
 				if err := out.unmap(resp); err != nil {
@@ -57,6 +58,22 @@ func typed[Q kmsg.Request, P kmsg.Response](rewrite func(*Exchange, Q) (outcome[
 	}
 }
 
-// decode reads all of body into m, refusing what kmsg would let pass: arrays
-// announced longer than the bytes that are left, and bytes after the end.
-func decode(m interface{ ReadFrom([]byte) error }, body []byte) error { return m.ReadFrom(body) }
+// Decode reads all of body into m, whose version is set. It refuses what kmsg
+// would let pass or pay for: counts and lengths beyond the bytes that are left,
+// and bytes after the end. It is for bodies that are no row's (ApiVersions,
+// SASL); rows remember the layout.
+func Decode(m Message, body []byte) error { return decode(m, layoutOf(m), body) }
+
+// decode is Decode for a known layout. That kmsg panics is not known to happen;
+// if it does, it costs one connection and not the process.
+func decode(m Message, l layout, body []byte) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("decoding panicked: %v", p)
+		}
+	}()
+	if err := l.check(body); err != nil {
+		return err
+	}
+	return m.ReadFrom(body)
+}

@@ -1,0 +1,156 @@
+package rewrite
+
+import (
+	"bytes"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"pgregory.net/rapid"
+)
+
+// eachMessage calls fn for the request and the response of every row and
+// version that goes through kmsg.
+func eachMessage(fn func(api API, m Message)) {
+	for _, api := range Table() {
+		if api.Key == kmsg.Produce || api.Key == kmsg.Fetch || api.Key == kmsg.ApiVersions {
+			continue // walked by hand; and the answer to ApiVersions is only ever written
+		}
+		for v := api.Min; v <= api.Max; v++ {
+			for _, m := range []Message{kmsg.RequestForKey(int16(api.Key)), kmsg.ResponseForKey(int16(api.Key))} {
+				m.SetVersion(v)
+				fn(api, m)
+			}
+		}
+	}
+}
+
+// fill draws every field of v. name draws a string for the field at path, as in
+// testdata/fields.tsv.
+func fill(t *rapid.T, v reflect.Value, path string, name func(path string) string) {
+	switch {
+	case v.Type() == reflect.TypeFor[kmsg.Tags]():
+		return
+	case v.Type() == reflect.TypeFor[[]byte]():
+		v.SetBytes(rapid.SliceOfN(rapid.Byte(), 0, 9).Draw(t, path))
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if path == "" && v.Type().Field(i).Name == "Version" {
+				continue
+			}
+			sub := v.Type().Field(i).Name
+			if path != "" {
+				sub = path + "." + sub
+			}
+			fill(t, v.Field(i), sub, name)
+		}
+	case reflect.Slice:
+		n := rapid.IntRange(0, 3).Draw(t, path)
+		v.Set(reflect.MakeSlice(v.Type(), n, n))
+		for i := range n {
+			fill(t, v.Index(i), path+"[]", name)
+		}
+	case reflect.Array:
+		v.Set(reflect.ValueOf([16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, path))))
+	case reflect.Pointer:
+		if rapid.Bool().Draw(t, path) {
+			v.Set(reflect.New(v.Type().Elem()))
+			fill(t, v.Elem(), path, name)
+		}
+	case reflect.String:
+		v.SetString(name(path))
+	case reflect.Bool:
+		v.SetBool(rapid.Bool().Draw(t, path))
+	case reflect.Float64:
+		v.SetFloat(rapid.Float64().Draw(t, path))
+	case reflect.Uint8, reflect.Uint16, reflect.Uint32:
+		v.SetUint(rapid.Uint64Range(0, 1<<v.Type().Bits()-1).Draw(t, path))
+	default:
+		v.SetInt(rapid.Int64Range(-1<<(v.Type().Bits()-1), 1<<(v.Type().Bits()-1)-1).Draw(t, path))
+	}
+}
+
+// A layout accepts whatever kmsg writes, whole, and nothing less or more.
+func TestLayoutIsWhatKmsgWrites(t *testing.T) {
+	eachMessage(func(api API, m Message) {
+		l := layoutOf(m)
+		rapid.Check(t, func(t *rapid.T) {
+			full := reflect.New(reflect.TypeOf(m).Elem())
+			fill(t, full.Elem(), "", func(path string) string { return rapid.StringN(0, 9, -1).Draw(t, path) })
+			written, _ := full.Interface().(Message)
+			written.SetVersion(m.GetVersion())
+			body := written.AppendTo(nil)
+			if err := l.check(body); err != nil {
+				t.Fatalf("%T v%d: %v\n% x", m, m.GetVersion(), err, body)
+			}
+			if err := l.check(append(bytes.Clone(body), 0)); err == nil {
+				t.Fatalf("%T v%d: a byte after the end passes", m, m.GetVersion())
+			}
+			if n := rapid.IntRange(0, len(body)).Draw(t, "cut"); n < len(body) && l.check(body[:n]) == nil {
+				t.Fatalf("%T v%d: cut to %d of %d bytes it passes", m, m.GetVersion(), n, len(body))
+			}
+		})
+	})
+}
+
+// What kmsg pays for an announced count, the walk does not.
+func TestDecodeRefusesAnnouncedCounts(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		m       Message
+		version int16
+		body    []byte
+	}{
+		{"2^32 tagged fields", kmsg.NewPtrHeartbeatRequest(), 4, []byte{2, 'g', 0, 0, 0, 1, 2, 'm', 0, 0xff, 0xff, 0xff, 0xff, 0x0f}},
+		{"2^31 topics", kmsg.NewPtrMetadataRequest(), 1, []byte{0x7f, 0xff, 0xff, 0xff, 0, 1, 'x'}},
+		{"as many topics as bytes", kmsg.NewPtrMetadataRequest(), 1, append([]byte{0, 16, 0, 0}, make([]byte, 1<<20)...)},
+		{"a byte after the end", kmsg.NewPtrMetadataRequest(), 1, []byte{0, 0, 0, 0, 0}},
+		{"negative count", kmsg.NewPtrMetadataRequest(), 1, []byte{0xff, 0xff, 0xff, 0xfe}},
+		{"nothing", kmsg.NewPtrMetadataRequest(), 1, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.m.SetVersion(tt.version)
+			begin := time.Now()
+			if err := Decode(tt.m, tt.body); err == nil {
+				t.Errorf("decoded to %s", show(t, tt.m))
+			}
+			if took := time.Since(begin); took > time.Second {
+				t.Errorf("took %s", took)
+			}
+		})
+	}
+}
+
+// No tenant's bytes make a rewrite panic, and what it forwards decodes.
+func FuzzMap(f *testing.F) {
+	eachMessage(func(api API, m Message) {
+		if api.Map != nil {
+			f.Add(int16(api.Key), m.GetVersion(), m.AppendTo(nil), []byte{})
+		}
+	})
+	f.Fuzz(func(t *testing.T, key, version int16, request, response []byte) {
+		api, ok := Lookup(key, version)
+		if !ok || api.Map == nil {
+			return
+		}
+		x := &Exchange{Session: newSession(newFakePool("acme.orders", "other.orders")), Ctx: t.Context(), Key: key, Version: version}
+		plan, err := api.Map(x, request)
+		if err != nil || plan.Request == nil {
+			return
+		}
+		if api.Key != kmsg.Produce && api.Key != kmsg.Fetch {
+			req := kmsg.RequestForKey(key)
+			req.SetVersion(version)
+			if err := Decode(req, join(plan.Request)); err != nil {
+				t.Errorf("forwarded what does not decode: %v", err)
+			}
+		}
+		if plan.Unmap != nil {
+			_, _ = plan.Unmap(response)
+		}
+	})
+}
