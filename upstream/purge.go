@@ -21,12 +21,16 @@ const (
 	// purgeMinWait and purgeMaxWait bound the pause between two rounds.
 	purgeMinWait = 100 * time.Millisecond
 	purgeMaxWait = 2 * time.Second
+	// purgeSettle is how long everything must be gone until that is believed. A
+	// broker lists a topic only after its metadata has caught up: 4.3.1 was
+	// seen to need more than a second for topics with many partitions.
+	purgeSettle = 2 * time.Second
 )
 
 // Purge deletes every topic and group whose name begins with prefix, which must
 // end with ".": a namespace, never a part of somebody else's. Groups of every
 // type are emptied first; members that come back keep it going, so shut them
-// out before. It goes on until one round finds nothing, a refusal that will not
+// out before. It goes on until nothing was found for 2s, a refusal that will not
 // change (such as missing rights), or the end of ctx. It keeps no state: after
 // an interruption, call it again. Transactions are left to time out.
 func (p *Pool) Purge(ctx context.Context, prefix string) error {
@@ -37,6 +41,7 @@ func (p *Pool) Purge(ctx context.Context, prefix string) error {
 	if err != nil {
 		return err
 	}
+	var emptySince time.Time
 	for wait := purgeMinWait; ; wait = min(2*wait, purgeMaxWait) {
 		r := purge{p: p, client: client, prefix: prefix}
 		r.topics(ctx)
@@ -44,7 +49,11 @@ func (p *Pool) Purge(ctx context.Context, prefix string) error {
 		if r.refused != nil {
 			return fmt.Errorf("pool %q: purge %q: %w", p.cfg.Name, prefix, r.refused)
 		}
-		if r.found == 0 && r.failed == nil {
+		if now := time.Now(); r.found > 0 || r.failed != nil {
+			emptySince = time.Time{}
+		} else if emptySince.IsZero() {
+			emptySince, wait = now, purgeSettle
+		} else if now.Sub(emptySince) >= purgeSettle {
 			return nil
 		}
 		if err := sleep(ctx, wait); err != nil {

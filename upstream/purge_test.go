@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -23,14 +24,19 @@ type joiner struct {
 	cl *kgo.Client
 }
 
-func newJoiner(t *testing.T, c *kfake.Cluster) joiner {
+// virtualPool is a pool on embedded brokers, and somebody to join groups there;
+// in a bubble, because Purge takes its time to believe that all is gone.
+func virtualPool(t *testing.T, brokers int) (*kfake.Cluster, *Pool, joiner) {
 	t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...))
+	n := newNetwork()
+	c := virtualKafka(t, n, brokers)
+	p := runPool(t, Config{Bootstrap: c.ListenAddrs(), Dial: n.DialContext})
+	cl, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.Dialer(n.DialContext))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cl.Close)
-	return joiner{t, c, cl}
+	return c, p, joiner{t, c, cl}
 }
 
 func (j joiner) classic(group string, instance *string) {
@@ -114,130 +120,151 @@ func (j joiner) groups() []string {
 }
 
 func TestPurge(t *testing.T) {
-	c := kafka(t, kfake.NumBrokers(3))
-	p := runPool(t, Config{Bootstrap: c.ListenAddrs()})
-	mine := []string{"a.t1", "a.t2"}
-	for i := range 2 * purgeBatch {
-		mine = append(mine, "a.many"+strings.Repeat("x", i))
-	}
-	createTopic(t, c, mine...)
-	createTopic(t, c, "a-b.t", "ab.t", "a", "b.t")
-	j := newJoiner(t, c)
-	static := "host-1"
-	for _, space := range []string{"a.", "a-b.", "ab."} {
-		for _, g := range []string{"classic1", "classic2", "classic3"} { // one for each broker, more or less
-			j.classic(space+g, nil)
+	synctest.Test(t, func(t *testing.T) {
+		c, p, j := virtualPool(t, 3)
+		mine := []string{"a.t1", "a.t2"}
+		for i := range 2 * purgeBatch {
+			mine = append(mine, "a.many"+strings.Repeat("x", i))
 		}
-		j.classic(space+"static", &static)
-		topic := strings.Replace(space+"t1", "b.t1", "b.t", 1)
-		j.consumer(space+"848", topic, nil)
-		j.consumer(space+"848static", topic, &static)
-		j.share(space+"share", topic)
-		j.offset(space+"offsets", topic)
-	}
-	if got := len(j.groups()); got != 24 {
-		t.Fatalf("made %d groups, want 24", got)
-	}
+		createTopic(t, c, mine...)
+		createTopic(t, c, "a-b.t", "ab.t", "a", "b.t")
+		static := "host-1"
+		for _, space := range []string{"a.", "a-b.", "ab."} {
+			for _, g := range []string{"classic1", "classic2", "classic3"} { // one for each broker, more or less
+				j.classic(space+g, nil)
+			}
+			j.classic(space+"static", &static)
+			topic := strings.Replace(space+"t1", "b.t1", "b.t", 1)
+			j.consumer(space+"848", topic, nil)
+			j.consumer(space+"848static", topic, &static)
+			j.share(space+"share", topic)
+			j.offset(space+"offsets", topic)
+		}
+		if got := len(j.groups()); got != 24 {
+			t.Fatalf("made %d groups, want 24", got)
+		}
 
-	if err := p.Purge(within20s(t), "a."); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := p.ListTopics(t.Context(), ""); err != nil || !slices.Equal(got, []string{"a", "a-b.t", "ab.t", "b.t"}) {
-		t.Errorf("topics that are left: %v, %v", got, err)
-	}
-	var want []string
-	for _, space := range []string{"a-b.", "ab."} {
-		for _, g := range []string{"848", "848static", "classic1", "classic2", "classic3", "offsets", "share", "static"} {
-			want = append(want, space+g)
+		if err := p.Purge(within20s(t), "a."); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if diff := cmp.Diff(want, j.groups()); diff != "" {
-		t.Errorf("groups that are left (-want +got):\n%s", diff)
-	}
-	if err := p.Purge(within20s(t), "a."); err != nil {
-		t.Errorf("a second time: %v", err)
-	}
+		if got, err := p.ListTopics(t.Context(), ""); err != nil || !slices.Equal(got, []string{"a", "a-b.t", "ab.t", "b.t"}) {
+			t.Errorf("topics that are left: %v, %v", got, err)
+		}
+		var want []string
+		for _, space := range []string{"a-b.", "ab."} {
+			for _, g := range []string{"848", "848static", "classic1", "classic2", "classic3", "offsets", "share", "static"} {
+				want = append(want, space+g)
+			}
+		}
+		if diff := cmp.Diff(want, j.groups()); diff != "" {
+			t.Errorf("groups that are left (-want +got):\n%s", diff)
+		}
+		if err := p.Purge(within20s(t), "a."); err != nil {
+			t.Errorf("a second time: %v", err)
+		}
+	})
 }
 
 func TestPurgeRefusesWhatIsNoNamespace(t *testing.T) {
-	c := kafka(t, kfake.NumBrokers(1))
-	createTopic(t, c, "a.t")
-	p := runPool(t, Config{Bootstrap: c.ListenAddrs()})
-	for _, prefix := range []string{"", ".", "a"} {
-		if err := p.Purge(within20s(t), prefix); err == nil {
-			t.Errorf("Purge(%q) did not refuse", prefix)
+	synctest.Test(t, func(t *testing.T) {
+		c, p, _ := virtualPool(t, 1)
+		createTopic(t, c, "a.t")
+		for _, prefix := range []string{"", ".", "a"} {
+			if err := p.Purge(within20s(t), prefix); err == nil {
+				t.Errorf("Purge(%q) did not refuse", prefix)
+			}
 		}
-	}
-	if c.TopicInfo("a.t") == nil {
-		t.Error("the topic is gone")
-	}
+		if c.TopicInfo("a.t") == nil {
+			t.Error("the topic is gone")
+		}
+	})
 }
 
 // A group that refuses to be empty and a topic that needs a second attempt.
 func TestPurgeTriesAgain(t *testing.T) {
-	c := kafka(t, kfake.NumBrokers(1))
-	createTopic(t, c, "a.t")
-	p := runPool(t, Config{Bootstrap: c.ListenAddrs()})
-	j := newJoiner(t, c)
-	j.classic("a.g", nil)
-	c.ControlKey(int16(kmsg.LeaveGroup), func(req kmsg.Request) (kmsg.Response, error, bool) {
-		resp := req.ResponseKind().(*kmsg.LeaveGroupResponse) // lost once: the group stays full
-		return resp, nil, true
-	})
-	c.ControlKey(int16(kmsg.DeleteTopics), func(req kmsg.Request) (kmsg.Response, error, bool) {
-		resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
-		for _, rt := range req.(*kmsg.DeleteTopicsRequest).Topics {
-			resp.Topics = append(resp.Topics, kmsg.DeleteTopicsResponseTopic{Topic: rt.Topic, ErrorCode: kerr.NotController.Code})
+	synctest.Test(t, func(t *testing.T) {
+		c, p, j := virtualPool(t, 1)
+		createTopic(t, c, "a.t")
+		j.classic("a.g", nil)
+		c.ControlKey(int16(kmsg.LeaveGroup), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			resp := req.ResponseKind().(*kmsg.LeaveGroupResponse) // lost once: the group stays full
+			return resp, nil, true
+		})
+		c.ControlKey(int16(kmsg.DeleteTopics), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
+			for _, rt := range req.(*kmsg.DeleteTopicsRequest).Topics {
+				resp.Topics = append(resp.Topics, kmsg.DeleteTopicsResponseTopic{Topic: rt.Topic, ErrorCode: kerr.NotController.Code})
+			}
+			return resp, nil, true
+		})
+		if err := p.Purge(within20s(t), "a."); err != nil {
+			t.Fatal(err)
 		}
-		return resp, nil, true
+		if groups := j.groups(); len(groups) > 0 || c.TopicInfo("a.t") != nil {
+			t.Errorf("left: groups %v, topic %v", groups, c.TopicInfo("a.t"))
+		}
 	})
-	if err := p.Purge(within20s(t), "a."); err != nil {
-		t.Fatal(err)
-	}
-	if groups := j.groups(); len(groups) > 0 || c.TopicInfo("a.t") != nil {
-		t.Errorf("left: groups %v, topic %v", groups, c.TopicInfo("a.t"))
-	}
 }
 
 func TestPurgeStopsWhenRefused(t *testing.T) {
-	c := kafka(t, kfake.NumBrokers(1))
-	createTopic(t, c, "a.t")
-	p := runPool(t, Config{Bootstrap: c.ListenAddrs()})
-	c.ControlKey(int16(kmsg.DeleteTopics), func(req kmsg.Request) (kmsg.Response, error, bool) {
-		resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
-		name := "a.t"
-		resp.Topics = append(resp.Topics, kmsg.DeleteTopicsResponseTopic{Topic: &name, ErrorCode: kerr.TopicAuthorizationFailed.Code})
-		return resp, nil, true
+	synctest.Test(t, func(t *testing.T) {
+		c, p, _ := virtualPool(t, 1)
+		createTopic(t, c, "a.t")
+		c.ControlKey(int16(kmsg.DeleteTopics), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
+			name := "a.t"
+			resp.Topics = append(resp.Topics, kmsg.DeleteTopicsResponseTopic{Topic: &name, ErrorCode: kerr.TopicAuthorizationFailed.Code})
+			return resp, nil, true
+		})
+		if err := p.Purge(within20s(t), "a."); !errors.Is(err, kerr.TopicAuthorizationFailed) {
+			t.Errorf("Purge: %v, want TOPIC_AUTHORIZATION_FAILED", err)
+		}
 	})
-	if err := p.Purge(within20s(t), "a."); !errors.Is(err, kerr.TopicAuthorizationFailed) {
-		t.Errorf("Purge: %v, want TOPIC_AUTHORIZATION_FAILED", err)
-	}
 }
 
 func TestPurgeIsResumable(t *testing.T) {
-	c := kafka(t, kfake.NumBrokers(1))
-	createTopic(t, c, "a.t")
-	p := runPool(t, Config{Bootstrap: c.ListenAddrs()})
-	j := newJoiner(t, c)
-	j.classic("a.g", nil)
-	var heal atomic.Bool
-	c.ControlKey(int16(kmsg.LeaveGroup), func(req kmsg.Request) (kmsg.Response, error, bool) {
-		c.KeepControl()
-		return req.ResponseKind(), nil, !heal.Load()
+	synctest.Test(t, func(t *testing.T) {
+		c, p, j := virtualPool(t, 1)
+		createTopic(t, c, "a.t")
+		j.classic("a.g", nil)
+		var heal atomic.Bool
+		c.ControlKey(int16(kmsg.LeaveGroup), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			c.KeepControl()
+			return req.ResponseKind(), nil, !heal.Load()
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		if err := p.Purge(ctx, "a."); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, kerr.NonEmptyGroup) {
+			t.Errorf("Purge: %v, want what it still waited for", err)
+		}
+		if c.TopicInfo("a.t") != nil {
+			t.Error("a full group kept the topic")
+		}
+		heal.Store(true)
+		if err := p.Purge(within20s(t), "a."); err != nil {
+			t.Fatal(err)
+		}
+		if groups := j.groups(); len(groups) > 0 {
+			t.Errorf("left: groups %v", groups)
+		}
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-	defer cancel()
-	if err := p.Purge(ctx, "a."); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, kerr.NonEmptyGroup) {
-		t.Errorf("Purge: %v, want what it still waited for", err)
-	}
-	if c.TopicInfo("a.t") != nil {
-		t.Error("a full group kept the topic")
-	}
-	heal.Store(true)
-	if err := p.Purge(within20s(t), "a."); err != nil {
-		t.Fatal(err)
-	}
-	if groups := j.groups(); len(groups) > 0 {
-		t.Errorf("left: groups %v", groups)
-	}
+}
+
+// A broker whose metadata lags hides a topic at first.
+func TestPurgeWaitsForMetadataToSettle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p, _ := virtualPool(t, 1)
+		createTopic(t, c, "a.late")
+		var hidden atomic.Bool
+		c.ControlKey(int16(kmsg.DescribeTopicPartitions), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			c.KeepControl()
+			return req.ResponseKind(), nil, !hidden.Swap(true) // once
+		})
+		if err := p.Purge(within20s(t), "a."); err != nil {
+			t.Fatal(err)
+		}
+		if !hidden.Load() || c.TopicInfo("a.late") != nil {
+			t.Error("the topic is left")
+		}
+	})
 }
