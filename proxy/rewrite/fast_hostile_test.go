@@ -335,3 +335,53 @@ func TestProduceResponseHidesThePool(t *testing.T) {
 		}
 	}
 }
+
+// Known tagged fields must have their size, or the broker is not understood.
+func TestMalformedTags(t *testing.T) {
+	request := fetchBody(15, nil)
+	for name, tail := range map[string]string{
+		"replica_state without epoch": "\x01\x01\x04\xff\xff\xff\xff",
+		"replica_state of nothing":    "\x01\x01\x00",
+	} {
+		body := append(request[:len(request)-1:len(request)-1], tail...)
+		_, err := mapFetch(fastExchange(kmsg.Fetch, 15), body)
+		if e, ok := errors.AsType[*Error](err); !ok || e.Reason != ReasonMalformed {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+
+	plan := mustMap(t, fastExchange(kmsg.Fetch, 16), fetchBody(16, nil, "orders"))
+	response := fetchResponse(16, 0, 70, "acme.orders")
+	head, partition := response[:len(response)-3:len(response)-3], "\x00\x00"
+	for name, tail := range map[string]string{
+		"current_leader without its tags":   "\x01\x01\x08\x00\x00\x00\x01\x00\x00\x00\x01" + "\x00\x00",
+		"current_leader of nothing":         "\x01\x01\x00" + "\x00\x00",
+		"node_endpoints beyond its bytes":   partition + "\x01\x00\x01\x03",
+		"node_endpoints with bytes after":   partition + "\x01\x00\x02\x01\x00",
+		"node_endpoints null":               partition + "\x01\x00\x01\x00",
+		"node_endpoints cut in the payload": partition + "\x01\x00\x7f\x01",
+	} {
+		_, err := plan.Unmap(append(head, tail...))
+		if e, ok := errors.AsType[*Error](err); !ok || e.Reason != ReasonBadUpstream {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+	if _, err := plan.Unmap(append(head, partition+"\x01\x00\x01\x01"...)); err != nil {
+		t.Errorf("node_endpoints of none: %v", err)
+	}
+}
+
+// A broker that leaves topics out of its answer does not lose the refused ones.
+func TestProduceAnswerIsShort(t *testing.T) {
+	for version := int16(3); version <= 12; version++ {
+		plan := mustMap(t, fastExchange(kmsg.Produce, version), produceBody(version, 1, nil, "", "a", "orders", "?"))
+		pieces, err := plan.Unmap(produceResponse(version, "acme.orders"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"/0 3", "/1 3", "orders/0 0", "?/0 3", "?/1 3"}
+		if diff := cmp.Diff(want, answerCodes(t, version, pieces, kmsg.NewPtrProduceResponse())); diff != "" {
+			t.Errorf("v%d (-want +got):\n%s", version, diff)
+		}
+	}
+}
