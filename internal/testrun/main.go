@@ -1,0 +1,113 @@
+// Command testrun is what `./task test` runs: it brings the real parts that
+// stories need, then runs every test with -race. A part that cannot be had is
+// named and its stories are left out; in CI that is a failure.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"weir/internal/parts"
+)
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	only := flag.String("only", "", "unit, real or fuzz instead of unit and real")
+	fuzztime := flag.String("fuzztime", "30s", "how long each fuzz target runs")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	failed := false
+	step := func(err error) {
+		if err != nil {
+			fmt.Println(err)
+			failed = true
+		}
+	}
+	switch *only {
+	case "fuzz":
+		step(fuzz(ctx, *fuzztime))
+	case "unit":
+		step(unit(ctx))
+	case "real":
+		step(real(ctx))
+	case "":
+		step(unit(ctx))
+		step(real(ctx))
+	default:
+		fmt.Printf("-only %s: want unit, real or fuzz\n", *only)
+		return 2
+	}
+	if failed {
+		return 1
+	}
+	return 0
+}
+
+func unit(ctx context.Context) error {
+	return goTool(ctx, "test", "-race", "-timeout", "15m", "./...")
+}
+
+// real runs the stories on real parts, one package after the other.
+func real(ctx context.Context) error {
+	missing := parts.Provision(ctx, ".", os.Stdout)
+	if len(missing) == 0 {
+		return goTool(ctx, "test", "-race", "-v", "-tags", "real", "-timeout", "25m", "-p", "1", "./e2e/...")
+	}
+	for _, err := range missing {
+		fmt.Println("cannot be had here:", err)
+	}
+	fmt.Println("the stories on real Kafka, Redis and clients did NOT run; all others did")
+	if os.Getenv("CI") != "" {
+		return fmt.Errorf("in CI every part must be there: %d missing", len(missing))
+	}
+	return nil
+}
+
+// fuzz runs every fuzz target of the module for a while.
+func fuzz(ctx context.Context, each string) error {
+	files, err := filepath.Glob("*/*_test.go")
+	if err != nil {
+		return err
+	}
+	deeper, err := filepath.Glob("*/*/*_test.go")
+	if err != nil {
+		return err
+	}
+	for _, file := range append(files, deeper...) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(string(text)) {
+			name, ok := strings.CutPrefix(line, "func Fuzz")
+			if !ok {
+				continue
+			}
+			name, _, _ = strings.Cut(name, "(")
+			if err := goTool(ctx, "test", "-run", "^$", "-fuzz", "^Fuzz"+name+"$", "-fuzztime", each, "./"+filepath.Dir(file)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func goTool(ctx context.Context, args ...string) error {
+	fmt.Println("+ go", strings.Join(args, " "))
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("go %s: %w", args[0], err)
+	}
+	return nil
+}
