@@ -13,7 +13,7 @@ import (
 
 func TestFollow(t *testing.T) {
 	_, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	mustCreate(t, s, someInstance("orders"), User{Name: "alice"})
 	mustCreate(t, s, someInstance("gone"))
 	mustUpdate(t, s, "gone", setState(StateDeleted))
@@ -64,11 +64,15 @@ func TestFollow(t *testing.T) {
 }
 
 func TestManyInstances(t *testing.T) {
-	_, rdb := newRedis(t)
-	s := NewStore(rdb)
+	m, rdb := newRedis(t)
+	s := newStore(rdb)
 	const n = 2*maxPage + 7 // three pages
 	for i := range n {
-		mustCreate(t, s, someInstance(InstanceID(fmt.Sprintf("i-%d", i))))
+		in := someInstance(InstanceID(fmt.Sprintf("i-%d", i)))
+		if err := s.writeInstance(t.Context(), in, 0, 0); err != nil {
+			t.Fatal(err)
+		}
+		m.ZAdd(keyIndex, 0, string(in.ID))
 	}
 	g := run(t, s, "gw-1").waitReady()
 	count := 0
@@ -90,7 +94,7 @@ func TestManyInstances(t *testing.T) {
 // Redis is away and comes back with all it had: nothing is missed.
 func TestRedisRestart(t *testing.T) {
 	m, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	mustCreate(t, s, someInstance("orders"))
 	g := run(t, s, "gw-1").waitReady()
 	m.Close()
@@ -98,9 +102,7 @@ func TestRedisRestart(t *testing.T) {
 	if _, ok := g.View("orders"); !ok {
 		t.Error("an instance was forgotten while redis is away")
 	}
-	if err := m.Restart(); err != nil {
-		t.Fatal(err)
-	}
+	restart(t, m)
 	mustUpdate(t, s, "orders", setState(StateSuspended)) // before the directory is back, as it may be
 	g.untilVersion("orders", 2)
 	g.log.waitFor(t, "redis is back", 1)
@@ -111,7 +113,7 @@ func TestRedisRestart(t *testing.T) {
 
 func TestStartsWithoutRedis(t *testing.T) {
 	m, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	mustCreate(t, s, someInstance("orders"))
 	m.Close()
 	g := run(t, s, "gw-1")
@@ -121,9 +123,7 @@ func TestStartsWithoutRedis(t *testing.T) {
 		t.Error("ready without ever having read anything")
 	default:
 	}
-	if err := m.Restart(); err != nil {
-		t.Fatal(err)
-	}
+	restart(t, m)
 	g.waitReady()
 	if _, ok := g.View("orders"); !ok {
 		t.Error("ready without the snapshot")
@@ -135,7 +135,7 @@ func TestStartsWithoutRedis(t *testing.T) {
 func TestRedisFlushed(t *testing.T) {
 	t.Parallel()
 	m, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	for i := range 20 {
 		mustCreate(t, s, someInstance(InstanceID(fmt.Sprintf("i-%d", i))))
 	}
@@ -162,7 +162,7 @@ func TestRedisFlushed(t *testing.T) {
 func TestRedisFlushedQuietly(t *testing.T) {
 	t.Parallel()
 	m, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	mustCreate(t, s, someInstance("orders"))
 	g := run(t, s, "gw-1").waitReady()
 	m.FlushAll()
@@ -174,7 +174,7 @@ func TestRedisFlushedQuietly(t *testing.T) {
 func TestOlderDumpRestored(t *testing.T) {
 	t.Parallel()
 	_, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	mustCreate(t, s, someInstance("orders"))
 	restore := dump(t, rdb)
 	mustUpdate(t, s, "orders", setState(StateSuspended))
@@ -199,7 +199,7 @@ func TestOlderDumpRestored(t *testing.T) {
 // before the gateway looks again: its old report must not count.
 func TestOldReportDoesNotCount(t *testing.T) {
 	_, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	mustCreate(t, s, someInstance("orders"))
 	restore := dump(t, rdb)
 	lazy := &follower{dir: NewDirectory(DirectoryConfig{Gateway: "lazy"}), s: s, known: map[InstanceID]*record{}}
@@ -245,7 +245,7 @@ func TestGapInStream(t *testing.T) {
 	for name, damage := range tests {
 		t.Run(name, func(t *testing.T) {
 			_, rdb := newRedis(t)
-			s := NewStore(rdb)
+			s := newStore(rdb)
 			mustCreate(t, s, someInstance("orders"))
 			mustCreate(t, s, someInstance("bills"))
 			mustUpdate(t, s, "bills", setState(StateActive))
@@ -263,7 +263,7 @@ func TestGapInStream(t *testing.T) {
 // A change that nobody announced is found by the sweep.
 func TestSweep(t *testing.T) {
 	_, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	for _, id := range []InstanceID{"orders", "bills", "gone"} {
 		mustCreate(t, s, someInstance(id))
 	}
@@ -283,7 +283,7 @@ func TestSweep(t *testing.T) {
 // So is one whose writer died after announcing its intent, sooner.
 func TestRecheck(t *testing.T) {
 	_, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	mustCreate(t, s, someInstance("orders"))
 	g := run(t, s, "gw-1", recheckAfter(20*time.Millisecond)).waitReady()
 	if _, err := s.announce(t.Context(), intent, "orders", indexKeep); err != nil {
@@ -297,7 +297,7 @@ func TestRecheck(t *testing.T) {
 // Cluster): a gateway that knows better repairs it.
 func TestIndexLost(t *testing.T) {
 	m, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	for _, id := range []InstanceID{"orders", "bills", "gone", "lost"} {
 		mustCreate(t, s, someInstance(id))
 	}
@@ -318,7 +318,7 @@ func TestIndexLost(t *testing.T) {
 
 func TestBrokenRecords(t *testing.T) {
 	m, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	mustCreate(t, s, someInstance("orders"))
 	mustCreate(t, s, someInstance("bills"))
 	g := run(t, s, "gw-1").waitReady()
@@ -339,7 +339,7 @@ func TestBrokenRecords(t *testing.T) {
 
 func TestWaitAppliedCountsTheLiving(t *testing.T) {
 	m, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	_, rev := mustCreate(t, s, someInstance("orders"))
 	now := time.Now()
 	m.SetTime(now)
@@ -367,7 +367,7 @@ func TestWaitAppliedCountsTheLiving(t *testing.T) {
 func TestWaitAppliedWithoutGateways(t *testing.T) {
 	t.Parallel()
 	_, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	_, rev := mustCreate(t, s, someInstance("orders"))
 	begin := time.Now()
 	ready, of, err := s.WaitApplied(t.Context(), rev)
@@ -381,7 +381,7 @@ func TestWaitAppliedWithoutGateways(t *testing.T) {
 func TestReportsLost(t *testing.T) {
 	t.Parallel()
 	m, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	gateways := []*gateway{run(t, s, "gw-1"), run(t, s, "gw-2"), run(t, s, "gw-3")}
 	for _, g := range gateways {
 		g.waitReady()
@@ -394,7 +394,7 @@ func TestReportsLost(t *testing.T) {
 // A gateway that ends is not waited for, one that died is removed in the end.
 func TestGatewaysLeave(t *testing.T) {
 	m, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	g1 := run(t, s, "gw-1").waitReady()
 	g2 := run(t, s, "gw-2").waitReady()
 	m.HSet(keyGateways, "dead", "0 1000")

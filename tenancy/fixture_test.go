@@ -23,6 +23,13 @@ func newRedis(t *testing.T) (*miniredis.Miniredis, *redis.Client) {
 	return m, newClient(t, m.Addr())
 }
 
+// newStore has more patience than a gateway, for machines on which much else runs.
+func newStore(rdb redis.UniversalClient) *Store {
+	s := NewStore(rdb)
+	s.timeout = soon
+	return s
+}
+
 // newClient makes a client as gateway does, but with less patience.
 func newClient(t *testing.T, addr string) *redis.Client {
 	t.Helper()
@@ -30,6 +37,7 @@ func newClient(t *testing.T, addr string) *redis.Client {
 		Addr:                  addr,
 		ContextTimeoutEnabled: true,
 		MaxRetries:            1,
+		ReadTimeout:           soon,
 		MinRetryBackoff:       time.Millisecond,
 		MaxRetryBackoff:       2 * time.Millisecond,
 		DialTimeout:           100 * time.Millisecond,
@@ -37,6 +45,16 @@ func newClient(t *testing.T, addr string) *redis.Client {
 	})
 	t.Cleanup(func() { rdb.Close() })
 	return rdb
+}
+
+// restart starts a closed miniredis again, with what it held.
+func restart(t *testing.T, m *miniredis.Miniredis) {
+	t.Helper()
+	// Close ends its context for good; blocking commands would never be answered again.
+	m.Ctx, m.CtxCancel = context.WithCancel(context.Background())
+	if err := m.Restart(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func someInstance(id InstanceID) Instance {

@@ -182,7 +182,7 @@ func (f *follower) becomeCurrent(ctx context.Context) error {
 // there is other work.
 func (f *follower) readChanges(ctx context.Context) (moved bool, err error) {
 	args := &redis.XReadArgs{Streams: []string{keyChanges, f.at.id}, Count: batch, Block: f.idle()}
-	callCtx, cancel := context.WithTimeout(ctx, blockFor+callTimeout)
+	callCtx, cancel := context.WithTimeout(ctx, blockFor+f.s.timeout)
 	defer cancel()
 	streams, err := f.s.rdb.XRead(callCtx, args).Result()
 	if errors.Is(err, redis.Nil) {
@@ -299,7 +299,7 @@ func (f *follower) report(ctx context.Context) (present Revision, err error) {
 
 // leave takes the gateway off the list, so that nobody waits for it.
 func (f *follower) leave(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.s.timeout)
 	defer cancel()
 	if err := f.s.rdb.HDel(ctx, keyGateways, f.dir.cfg.Gateway).Err(); err != nil {
 		f.log.Info("could not sign off from redis", "error", err)

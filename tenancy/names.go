@@ -45,7 +45,7 @@ func parseHolder(raw string) (holder, error) {
 
 // holder reads who has claimed a name; ErrNotFound if nobody.
 func (s *Store) holder(ctx context.Context, t TenantID, name string) (holder, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	raw, err := s.rdb.HGet(ctx, namesKey(t), name).Result()
 	if errors.Is(err, redis.Nil) {

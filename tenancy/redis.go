@@ -14,11 +14,10 @@ import (
 )
 
 const (
-	// callTimeout bounds each step. A healthy Redis answers in under 1 ms; twice
-	// the 250 ms of operations.md A.1 leaves room for one retry on a fresh connection.
+	// callTimeout bounds each step, and half of what a page of instances may take.
+	// A healthy Redis answers in under 1 ms; this leaves room for a retry on a
+	// fresh connection.
 	callTimeout = 500 * time.Millisecond
-	// pageTimeout bounds a pipeline over a page of instances.
-	pageTimeout = time.Second
 	// maxPage is how many instances one pipeline reads.
 	maxPage = 500
 	// streamLen is about how many changes a directory may fall behind before it
@@ -100,25 +99,25 @@ func newScripts() scripts {
 	}
 }
 
-// run runs a script within callTimeout.
+// run runs a script.
 func (s *Store) run(ctx context.Context, script *redis.Script, keys []string, args ...any) *redis.Cmd {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	return script.Run(ctx, s.rdb, keys, args...)
 }
 
 // pipelined issues one command for each id in one round trip (one for each node
 // of a Cluster). A missing key is not an error here: look at the commands.
-func pipelined[C redis.Cmder](ctx context.Context, rdb redis.UniversalClient, ids []InstanceID,
+func pipelined[C redis.Cmder](ctx context.Context, s *Store, ids []InstanceID,
 	issue func(context.Context, redis.Pipeliner, InstanceID) C,
 ) ([]C, error) {
-	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 2*s.timeout)
 	defer cancel()
 	cmds := make([]C, len(ids))
 	if len(ids) == 0 {
 		return cmds, nil
 	}
-	_, err := rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, id := range ids {
 			cmds[i] = issue(ctx, p, id)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -28,6 +29,7 @@ var (
 type Store struct {
 	rdb     redis.UniversalClient
 	scripts scripts
+	timeout time.Duration // callTimeout, but for tests on slow machines
 }
 
 // Revision orders changes over all instances; it grows by one with each.
@@ -39,12 +41,12 @@ type Revision int64
 // MaxRetries of at most 2, since the store has loops of its own; and it must read
 // from masters only (no ReadOnly, no RouteByLatency), or a directory adopts a lagging copy.
 func NewStore(rdb redis.UniversalClient) *Store {
-	return &Store{rdb: rdb, scripts: newScripts()}
+	return &Store{rdb: rdb, scripts: newScripts(), timeout: callTimeout}
 }
 
 // Instance reads one instance, tombstones included; ErrNotFound if the id was never used.
 func (s *Store) Instance(ctx context.Context, id InstanceID) (Instance, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	raw, err := s.rdb.HGet(ctx, recordKey(id), fieldInstance).Result()
 	if errors.Is(err, redis.Nil) {
@@ -106,7 +108,7 @@ func (s *Store) Instances(ctx context.Context, after InstanceID, limit int) (pag
 
 // readInstances reads those of ids that exist and are not deleted.
 func (s *Store) readInstances(ctx context.Context, ids []InstanceID) ([]Instance, error) {
-	cmds, err := pipelined(ctx, s.rdb, ids, func(ctx context.Context, p redis.Pipeliner, id InstanceID) *redis.StringCmd {
+	cmds, err := pipelined(ctx, s, ids, func(ctx context.Context, p redis.Pipeliner, id InstanceID) *redis.StringCmd {
 		return p.HGet(ctx, recordKey(id), fieldInstance)
 	})
 	if err != nil {
@@ -130,7 +132,7 @@ func (s *Store) readInstances(ctx context.Context, ids []InstanceID) ([]Instance
 
 // indexPage lists up to n registered ids after the given one. Some may have no record (yet).
 func (s *Store) indexPage(ctx context.Context, after InstanceID, n int64) ([]InstanceID, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	low := "-"
 	if after != "" {

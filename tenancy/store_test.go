@@ -14,7 +14,7 @@ import (
 
 func TestCreateAndRead(t *testing.T) {
 	_, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	want := someInstance("orders")
 	alice := User{Name: "alice", CreatedAt: want.CreatedAt, Credentials: []Credential{{
 		Mechanism: "SCRAM-SHA-256", Salt: []byte{1}, StoredKey: []byte{2}, ServerKey: []byte{0xff, 0}, Iterations: 4096,
@@ -50,7 +50,7 @@ func TestCreateAndRead(t *testing.T) {
 
 func TestNotFound(t *testing.T) {
 	_, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	mustCreate(t, s, someInstance("orders"))
 	_, err := s.Instance(t.Context(), "nobody")
 	wantErr(t, "instance", err, ErrNotFound)
@@ -72,7 +72,7 @@ func TestNotFound(t *testing.T) {
 
 func TestCreateRefuses(t *testing.T) {
 	_, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	mustCreate(t, s, someInstance("orders"))
 	tests := map[string]struct {
 		change func(*Instance)
@@ -115,7 +115,7 @@ func TestCreateRefuses(t *testing.T) {
 
 func TestUpdate(t *testing.T) {
 	_, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	_, created := mustCreate(t, s, someInstance("orders"), User{Name: "alice"})
 	got, rev := mustUpdate(t, s, "orders", setState(StateSuspended))
 	if got.Version != 2 || got.State != StateSuspended || rev != created+1 {
@@ -146,7 +146,7 @@ func TestUpdate(t *testing.T) {
 
 func TestUpdatesRace(t *testing.T) {
 	_, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	in := someInstance("orders")
 	in.Plan = "p"
 	mustCreate(t, s, in)
@@ -183,7 +183,7 @@ func TestUpdatesRace(t *testing.T) {
 
 func TestDelete(t *testing.T) {
 	m, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	mustCreate(t, s, someInstance("orders"), User{Name: "alice"})
 	mustUpdate(t, s, "orders", setState(StateDeleting))
 	if _, _, err := s.UpdateInstance(t.Context(), "orders", setState(StateActive)); err == nil {
@@ -218,7 +218,7 @@ func TestDelete(t *testing.T) {
 
 func TestRename(t *testing.T) {
 	_, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	mustCreate(t, s, someInstance("orders"))
 	mustCreate(t, s, someInstance("bills"))
 	_, _, err := s.UpdateInstance(t.Context(), "orders", rename("n-bills"))
@@ -237,7 +237,7 @@ func TestRename(t *testing.T) {
 
 func TestNamesAreEachTenantsOwn(t *testing.T) {
 	_, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	for _, tenant := range []TenantID{"t-1", "t-2"} {
 		in := someInstance(InstanceID("orders-" + tenant))
 		in.Name, in.Tenant = "orders", tenant
@@ -248,7 +248,7 @@ func TestNamesAreEachTenantsOwn(t *testing.T) {
 // Many writers want one name: one gets it.
 func TestNameRace(t *testing.T) {
 	_, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	const n = 16
 	won := make([]bool, n)
 	var wg sync.WaitGroup
@@ -271,7 +271,7 @@ func TestNameRace(t *testing.T) {
 
 func TestList(t *testing.T) {
 	_, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	var want []InstanceID
 	for i := range 25 {
 		id := InstanceID(fmt.Sprintf("i-%02d", i))
@@ -308,7 +308,7 @@ func TestList(t *testing.T) {
 
 func TestUsers(t *testing.T) {
 	_, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	mustCreate(t, s, someInstance("orders"))
 	ctx := t.Context()
 	put := func(u User) (User, error) { u, _, err := s.PutUser(ctx, "orders", u); return u, err }
@@ -347,7 +347,7 @@ func TestUsers(t *testing.T) {
 
 func TestMaxUsers(t *testing.T) {
 	_, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	users := make([]User, MaxUsers)
 	for i := range users {
 		users[i].Name = fmt.Sprintf("u%d", i)
@@ -362,7 +362,7 @@ func TestMaxUsers(t *testing.T) {
 
 func TestLease(t *testing.T) {
 	m, rdb := newRedis(t)
-	s := NewStore(rdb)
+	s := newStore(rdb)
 	now := time.Now()
 	m.SetTime(now)
 	try := func(id InstanceID, name, owner string) bool {

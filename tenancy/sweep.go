@@ -102,7 +102,7 @@ func (f *follower) compare(ctx context.Context, sw *sweep, page []InstanceID) er
 			differ = append(differ, id)
 		}
 	}
-	stamps, err := pipelined(ctx, f.s.rdb, known, func(ctx context.Context, p redis.Pipeliner, id InstanceID) *redis.StringCmd {
+	stamps, err := pipelined(ctx, f.s, known, func(ctx context.Context, p redis.Pipeliner, id InstanceID) *redis.StringCmd {
 		return p.HGet(ctx, recordKey(id), fieldStamp)
 	})
 	if err != nil {
@@ -139,7 +139,7 @@ func (f *follower) reindex(ctx context.Context, sw *sweep, page []InstanceID) er
 	if len(members) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, f.s.timeout)
 	defer cancel()
 	n, err := f.s.rdb.ZAddNX(ctx, keyIndex, members...).Result()
 	if err != nil {
@@ -164,7 +164,7 @@ func (f *follower) endSweep(sw *sweep) {
 func (f *follower) load(ctx context.Context, ids []InstanceID) (living []InstanceID, err error) {
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
-	records, err := pipelined(ctx, f.s.rdb, ids, func(ctx context.Context, p redis.Pipeliner, id InstanceID) *redis.MapStringStringCmd {
+	records, err := pipelined(ctx, f.s, ids, func(ctx context.Context, p redis.Pipeliner, id InstanceID) *redis.MapStringStringCmd {
 		return p.HGetAll(ctx, recordKey(id))
 	})
 	if err != nil {

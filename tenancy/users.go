@@ -62,7 +62,7 @@ func (s *Store) writeUser(ctx context.Context, id InstanceID, name string, raw [
 
 // User reads one user; ErrNotFound if there is none.
 func (s *Store) User(ctx context.Context, id InstanceID, name string) (User, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	raw, err := s.rdb.HGet(ctx, recordKey(id), userPrefix+name).Result()
 	if errors.Is(err, redis.Nil) {
@@ -76,7 +76,7 @@ func (s *Store) User(ctx context.Context, id InstanceID, name string) (User, err
 
 // Users lists an instance's users in order of name; ErrNotFound if there is no such instance.
 func (s *Store) Users(ctx context.Context, id InstanceID) ([]User, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	fields, err := s.rdb.HGetAll(ctx, recordKey(id)).Result()
 	if err != nil {
