@@ -164,6 +164,8 @@ func TestProduceWithoutAcks(t *testing.T) {
 		wantReason(t, err, ReasonUnanswerable)
 		_, err = mapProduce(fastExchange(kmsg.Produce, version), produceBody(version, 0, func(r *kmsg.ProduceRequest) { r.TransactionID = &empty }, "orders"))
 		wantReason(t, err, ReasonUnanswerable)
+		_, err = mapProduce(fastExchange(kmsg.Produce, version), produceBody(version, 0, func(r *kmsg.ProduceRequest) { r.TransactionID = &empty }))
+		wantReason(t, err, ReasonUnanswerable)
 	}
 }
 
@@ -278,6 +280,7 @@ func TestMalformedProduce(t *testing.T) {
 		"null topic name":          {3, "\xff\xff" + "\xff\xff" + "\x00\x00\x00\x00" + "\x00\x00\x00\x01" + "\xff\xff" + "\x00\x00\x00\x00"},
 		"null partitions":          {3, "\xff\xff" + "\xff\xff" + "\x00\x00\x00\x00" + "\x00\x00\x00\x01" + "\x00\x01a" + "\xff\xff\xff\xff"},
 		"records beyond the end":   {3, "\xff\xff" + "\xff\xff" + "\x00\x00\x00\x00" + "\x00\x00\x00\x01" + "\x00\x01a" + "\x00\x00\x00\x01" + "\x00\x00\x00\x00" + "\x7f\xff\xff\xff" + "xx"},
+		"tag id beyond 31 bits":    {9, "\x00" + "\xff\xff" + "\x00\x00\x00\x00" + "\x01" + "\x01\x80\x80\x80\x80\x10\x00"},
 		"tags beyond the end":      {9, "\x00" + "\xff\xff" + "\x00\x00\x00\x00" + "\x01" + "\x7f"},
 		"tag payload beyond":       {9, "\x00" + "\xff\xff" + "\x00\x00\x00\x00" + "\x01" + "\x01\x00\x7f"},
 		"compact string of 32 KiB": {9, "\x81\x80\x02" + strings.Repeat("x", 1<<15) + "\xff\xff" + "\x00\x00\x00\x00" + "\x01" + "\x00"},
