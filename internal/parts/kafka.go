@@ -40,8 +40,15 @@ func StartKafka(t testing.TB, n int) *Kafka {
 	return k
 }
 
-// Addr is where a node listens.
-func (k *Kafka) Addr(node int) string { return fmt.Sprintf("127.0.0.1:%d", k.first+node-1) }
+// Addr is where a node listens: an address of its own, so that a tap can tell
+// it from the gateway's.
+func (k *Kafka) Addr(node int) string { return fmt.Sprintf("%s:%d", Host(node), k.first+node-1) }
+
+// Host is a node's address without the port.
+func Host(node int) string { return fmt.Sprintf("127.0.77.%d", node) }
+
+// ClusterID is the physical cluster id of every cluster made here.
+const ClusterID = "bmV2ZXJfc2Vlbl9ieV9hbg"
 
 // Bootstrap lists all nodes.
 func (k *Kafka) Bootstrap() []string {
@@ -91,7 +98,7 @@ func (k *Kafka) configure(node int) {
 		k.t.Fatal(err)
 	}
 	format := exec.Command("java", "-Xmx128m", "-cp", filepath.Join(k.libs, "*"), "kafka.tools.StorageTool",
-		"format", "-t", "bmV2ZXJfc2Vlbl9ieV9hbg", "-c", k.config(node))
+		"format", "-t", ClusterID, "-c", k.config(node))
 	if out, err := format.CombinedOutput(); err != nil {
 		k.t.Fatalf("format node %d: %v\n%s", node, err, out)
 	}
