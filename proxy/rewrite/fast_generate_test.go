@@ -40,7 +40,9 @@ type generator struct {
 	tags   bool   // unknown tagged fields
 }
 
-func (g generator) chance(percent int) bool { return rapid.IntRange(1, 100).Draw(g.t, "chance") <= percent }
+func (g generator) chance(percent int) bool {
+	return rapid.IntRange(1, 100).Draw(g.t, "chance") <= percent
+}
 
 func (g generator) topic() string {
 	own, bad := fastTopics()
