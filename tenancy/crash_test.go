@@ -188,6 +188,15 @@ func agrees(t *testing.T, d *Directory, s *Store) bool {
 			return false
 		}
 	}
+	for _, id := range []InstanceID{"orders", "bills", "fresh"} { // also what a listing might miss
+		in, err := s.Instance(t.Context(), id)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			t.Fatal(err)
+		}
+		if _, ok := d.View(id); ok != (err == nil && in.State != StateDeleted) {
+			return false
+		}
+	}
 	return count == len(page)
 }
 

@@ -136,8 +136,8 @@ func (s *Store) tryUpdate(ctx context.Context, id InstanceID, change func(*Insta
 		return Instance{}, 0, err
 	}
 	in, rev, err := s.finish(ctx, to)
-	if claim.former != "" && err == nil {
-		err = s.release(ctx, from.Tenant, from.Name, id, claim.former)
+	if claim.former != "" {
+		s.release(ctx, from.Tenant, from.Name, id, claim.former)
 	}
 	return in, rev, err
 }
@@ -149,8 +149,8 @@ func (s *Store) finish(ctx context.Context, in Instance) (Instance, Revision, er
 		index = indexRemove
 	}
 	rev, err := s.announceChange(ctx, in.ID, index)
-	if err == nil && in.State == StateDeleted {
-		err = s.release(ctx, in.Tenant, in.Name, in.ID, "")
+	if in.State == StateDeleted {
+		s.release(ctx, in.Tenant, in.Name, in.ID, "")
 	}
 	return in, rev, err
 }
