@@ -15,10 +15,10 @@ import (
 const (
 	// requestTimeout is for a control request whose caller set no deadline.
 	requestTimeout = 10 * time.Second
-	// dialRetryWait is between two tries of a control request that found nobody to send it to.
-	dialRetryWait = 100 * time.Millisecond
-	// maxDialRetries is how often that is tried again.
-	maxDialRetries = 3
+	// retryWait is between two tries of a control request.
+	retryWait = 100 * time.Millisecond
+	// maxRetries is how often one is tried again that was not sent, or only reads.
+	maxRetries = 3
 )
 
 // errDial marks that a control request was never sent.
@@ -83,11 +83,11 @@ func (p *Pool) Request(ctx context.Context, req kmsg.Request) (kmsg.Response, er
 	}
 	for try := 0; ; try++ {
 		resp, err := client.Request(ctx, req)
-		again := errors.Is(err, errDial) || readsOnly(req) && kgo.IsRetryableBrokerErr(err)
-		if err == nil || !again || try == maxDialRetries {
+		again := errors.Is(err, errDial) || readsOnly(req) && lostConnection(err)
+		if err == nil || !again || try == maxRetries {
 			return resp, wrapRequest(p, req, err)
 		}
-		if sleep(ctx, dialRetryWait) != nil {
+		if sleep(ctx, retryWait) != nil {
 			return nil, wrapRequest(p, req, err)
 		}
 	}
@@ -121,6 +121,14 @@ func (p *Pool) askOne(ctx context.Context, req kmsg.Request) (kmsg.Response, err
 		}
 	}
 	return nil, wrapRequest(p, req, err)
+}
+
+// lostConnection says whether the broker went away before it answered. kgo
+// takes a connection that ends before its first answer for a refusal of SASL;
+// here the probes would have seen that, so it is a broker that stops.
+func lostConnection(err error) bool {
+	_, first := errors.AsType[*kgo.ErrFirstReadEOF](err)
+	return first || kgo.IsRetryableBrokerErr(err)
 }
 
 // readsOnly says whether a request may safely reach a broker twice.

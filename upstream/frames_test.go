@@ -94,3 +94,29 @@ func FuzzTalker(f *testing.F) {
 		}
 	})
 }
+
+// A broker that is still starting lists nobody: that is no news to act on.
+func TestAskBrokersRefusesEmptyList(t *testing.T) {
+	resp := kmsg.NewPtrMetadataResponse()
+	resp.SetVersion(maxMetadata)
+	conn := &tape{Reader: bytes.NewReader(frame(1, resp.AppendTo(nil)))}
+	if _, err := askBrokers(&talker{conn: conn}, api(key(3, 0, 13))); err == nil || !strings.Contains(err.Error(), "starting") {
+		t.Errorf("askBrokers: %v", err)
+	}
+	if _, err := askBrokers(&talker{conn: conn}, api(key(3, 0, 0))); err == nil {
+		t.Error("Metadata v0 would have asked for every topic")
+	}
+}
+
+// Kafka hides features that begin at level 0 from ApiVersions v3 (KIP-1022).
+func TestAskVersionsShowsAllFeatures(t *testing.T) {
+	resp := kmsg.NewPtrApiVersionsResponse()
+	resp.SetVersion(4)
+	conn := &tape{Reader: bytes.NewReader(frame(1, resp.AppendTo(nil)))}
+	if _, err := askVersions(&talker{conn: conn}); err != nil {
+		t.Fatal(err)
+	}
+	if version := binary.BigEndian.Uint16(conn.sent.Bytes()[6:]); version != 4 {
+		t.Errorf("asked at v%d, want v4", version)
+	}
+}

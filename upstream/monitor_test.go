@@ -245,3 +245,61 @@ func TestBrokerMoves(t *testing.T) {
 		t.Errorf("health of %v, want of node 1 alone", nodes)
 	}
 }
+
+// A probe that was under way when somebody asked for news is repeated.
+func TestProbeUnderWayIsRepeated(t *testing.T) {
+	m := newMonitor(&Pool{cfg: Config{Log: nopLog(), MetadataMaxAge: time.Hour}, ready: make(chan struct{})})
+	now := time.Unix(0, 0)
+	meta := &kmsg.MetadataResponse{Brokers: []kmsg.MetadataResponseBroker{{NodeID: 1, Host: "h", Port: 1}}}
+	m.apply(answer{node: bootstrap, meta: meta}, now)
+	m.round = 1
+	waiter := make(chan struct{})
+	m.waiting = append(m.waiting, waiter)
+	a := answer{node: 1, addr: "h:1", meta: meta, api: api()}
+	m.apply(a, now)
+	if due := m.brokers[1].due; !due.Equal(now) || len(m.waiting) != 1 {
+		t.Errorf("due %s, %d wait: the old answer counted as news", due, len(m.waiting))
+	}
+	a.round = 1
+	m.apply(a, now)
+	await(t, waiter)
+	if due := m.brokers[1].due; !due.Equal(now.Add(time.Hour)) {
+		t.Errorf("due %s", due)
+	}
+}
+
+// A pool is not ready before every broker had its chance to say what it speaks.
+func TestReadyWaitsForEveryBroker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		c := virtualKafka(t, n, 2)
+		n.set(n.silent, "localhost:9093", true)
+		start := time.Now()
+		p := runPool(t, Config{Bootstrap: c.ListenAddrs()[:1], Dial: n.DialContext})
+		if took := time.Since(start); took != 10*time.Second {
+			t.Errorf("ready after %s, want DialTimeout", took)
+		}
+		if up := p.candidates(); len(up) != 1 {
+			t.Errorf("%d brokers are up, want 1", len(up))
+		}
+	})
+}
+
+// Control requests do not wait for a broker that is known to be down.
+func TestControlDialRefusesDownBroker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		c := virtualKafka(t, n, 2)
+		p := runPool(t, Config{Bootstrap: c.ListenAddrs(), Dial: n.DialContext, MetadataMaxAge: time.Hour})
+		b := p.Brokers()[0]
+		n.set(n.silent, b.addr(), true)
+		if _, err := p.Dial(t.Context(), AnyNode); err != nil {
+			t.Fatal(err)
+		}
+		p.blame(b.Node, errors.New("silent"))
+		n.dials.Store(0)
+		if _, err := p.dialControl(t.Context(), "tcp", b.addr()); !errors.Is(err, errDial) || n.dials.Load() != 0 {
+			t.Errorf("dialControl: %v after %d dials, want a refusal at once", err, n.dials.Load())
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -158,5 +159,35 @@ func TestRequestNeverCreatesTopics(t *testing.T) {
 	}
 	if !req.AllowAutoTopicCreation {
 		t.Error("Request changed its argument")
+	}
+}
+
+// What changes something reaches a broker once, even if the answer is lost;
+// what only reads is asked again.
+func TestRequestIsSentOnce(t *testing.T) {
+	for name, tt := range map[string]struct {
+		req     kmsg.Request
+		want    int64
+		succeed bool
+	}{
+		"change": {kmsg.NewPtrDeleteTopicsRequest(), 1, false},
+		"read":   {kmsg.NewPtrDescribeClusterRequest(), 2, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := kafka(t, kfake.NumBrokers(2))
+			p := runPool(t, Config{Bootstrap: c.ListenAddrs()})
+			var sent atomic.Int64
+			c.ControlKey(tt.req.Key(), func(kmsg.Request) (kmsg.Response, error, bool) {
+				c.KeepControl()
+				if sent.Add(1) == 1 {
+					return nil, errors.New("hang up"), true
+				}
+				return nil, nil, false
+			})
+			_, err := p.Request(within20s(t), tt.req)
+			if got := sent.Load(); got != tt.want || (err == nil) != tt.succeed {
+				t.Errorf("sent %d times: %v; want %d", got, err, tt.want)
+			}
+		})
 	}
 }
