@@ -46,4 +46,3 @@ func TestCheckConfig(t *testing.T) {
 		t.Errorf("a null value gives %d, want the broker to judge", code)
 	}
 }
-

@@ -71,6 +71,7 @@ func TestTextHidesThePrefix(t *testing.T) {
 
 func TestOwnTopics(t *testing.T) {
 	pool := newFakePool("acme.orders", "other.orders", "unmanaged")
+	pool.topics[topicID{}], pool.topics[metadataTopicID()] = "acme.zero", "acme.one" // whatever a pool may say
 	x := &Exchange{Session: newSession(pool), Ctx: t.Context()}
 	got := x.ownTopics([]topicID{{}, metadataTopicID(), idOf("acme.orders"), idOf("other.orders"), idOf("unmanaged"), idOf("acme.never")})
 	if len(got) != 1 || got[idOf("acme.orders")] != "orders" {
