@@ -297,3 +297,28 @@ func (r *rig) closeLinks() {
 }
 
 func readFull(c net.Conn, p []byte) (int, error) { return io.ReadFull(c, p) }
+
+// TestLinkIsRenewed: a broker that demands re-authentication gets a new
+// connection in time, between exchanges, and the client notices nothing.
+func TestLinkIsRenewed(t *testing.T) {
+	r := newRig(t)
+	c := r.dial(1, "")
+	if err := login(c, "u@i-a"); err != nil {
+		t.Fatal(err)
+	}
+	var used []*link
+	for range 3 {
+		if _, err := send(c, kmsg.NewPtrListGroupsRequest(), 4); err != nil {
+			t.Fatal(err)
+		}
+		r.srv.conns.each(func(c *conn) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			used = append(used, c.link)
+			c.link.renew = time.Now()
+		})
+	}
+	if used[0] == used[1] || used[1] == used[2] || r.links() != 1 {
+		t.Errorf("links %p %p %p, %d open; want a new one each time and one open", used[0], used[1], used[2], r.links())
+	}
+}

@@ -15,10 +15,6 @@ import (
 	"weir/upstream"
 )
 
-// renewBefore is how long before a broker demands re-authentication (KIP-368)
-// the connection to it is replaced by a new one, between exchanges.
-const renewBefore = 30 * time.Second
-
 // link is a client connection's own connection to one broker: never shared, so
 // that no long poll of one client blocks another (protocol.md 1.1).
 type link struct {
@@ -26,6 +22,10 @@ type link struct {
 	in   *wire.Reader
 	out  *wire.Writer
 	head []byte // scratch for request headers
+
+	// renew is when the connection is replaced by a new one, between exchanges,
+	// before the broker demands re-authentication (KIP-368); zero: never.
+	renew time.Time
 
 	lastUsed time.Time // guarded by conn.mu
 	silent   bool      // the newest request wants no answer; guarded by conn.mu
@@ -71,7 +71,7 @@ func (c *conn) openLink() (*link, error) {
 	c.mu.Lock()
 	l := c.link
 	c.mu.Unlock()
-	if l != nil && !l.expiring(time.Now()) {
+	if l != nil && (l.renew.IsZero() || time.Now().Before(l.renew)) {
 		return l, nil
 	}
 	if l != nil {
@@ -81,16 +81,16 @@ func (c *conn) openLink() (*link, error) {
 	return c.dial()
 }
 
-func (l *link) expiring(now time.Time) bool {
-	return !l.conn.Expires.IsZero() && now.Add(renewBefore).After(l.conn.Expires)
-}
-
 func (c *conn) dial() (*link, error) {
 	up, err := c.pool.Dial(c.ctx, c.route.node)
 	if err != nil {
 		return nil, &closing{reason: reasonUnreachable, err: fmt.Errorf("node %d: %w", c.route.node, err)}
 	}
-	l := &link{conn: up, in: wire.NewReader(up.Conn), out: wire.NewWriter(up.Conn), lastUsed: time.Now()}
+	now := time.Now()
+	l := &link{conn: up, in: wire.NewReader(up.Conn), out: wire.NewWriter(up.Conn), lastUsed: now}
+	if !up.Expires.IsZero() {
+		l.renew = now.Add(up.Expires.Sub(now) * 2 / 3)
+	}
 	c.mu.Lock()
 	if err := c.why; err != nil { // closed while we dialed
 		c.mu.Unlock()
