@@ -23,9 +23,9 @@ const (
 // (protocol.md 2.4).
 const consumerReplica int32 = -1
 
-// maxPartitions bounds the partitions of one topic: each costs every broker of
-// the pool that holds it open files and memory. Confluent and MSK bound an
-// ordinary tenant's whole cluster at 2,000 to 4,500.
+// maxPartitions bounds the partitions of one topic until plans do: each costs
+// the brokers that hold it open files and memory. Kafka's own bound is 10,000
+// new ones in a request (ReplicationControlManager.MAX_PARTITIONS_PER_BATCH).
 const maxPartitions = 1000
 
 // forwardTopics splits a request's topics into those that the broker is asked,
