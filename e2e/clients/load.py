@@ -1,0 +1,102 @@
+"""Steady load of librdkafka (confluent-kafka): an idempotent producer and a consumer group with synchronous commits.
+
+Tells what happens, one event a line (see ledger in rolling_test.go), until "stop" on standard input ends producing and
+its end ends consuming.
+
+usage: load.py BOOTSTRAP USER PASSWORD CA TOPIC GROUP RECORDS_PER_SECOND
+"""
+
+import sys
+import threading
+import time
+
+from confluent_kafka import Consumer, KafkaError, Producer
+
+bootstrap, user, password, ca, topic, group, rate = sys.argv[1:8]
+
+# The documentation of error_cb calls these informational: the library reconnects by itself.
+INFORMATIONAL = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}
+
+producing, consuming = threading.Event(), threading.Event()
+printing = threading.Lock()
+
+
+def tell(*words):
+    with printing:
+        print(*[str(w).replace("\n", " ") for w in words], flush=True)
+
+
+def on_error(who):
+    def callback(err):
+        informational = err.code() in INFORMATIONAL and not err.fatal()
+        tell("info" if informational else "error", who, err.name(), err.str())
+
+    return callback
+
+
+def common(who):
+    return {
+        "bootstrap.servers": bootstrap,
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": user,
+        "sasl.password": password,
+        "ssl.ca.location": ca,
+        "error_cb": on_error(who),
+    }
+
+
+def produce():
+    producer = Producer({**common("producer"), "enable.idempotence": True})
+    begin, i = time.monotonic(), 0
+    while not producing.is_set():
+        value, sent = str(i), time.monotonic()
+
+        def delivered(err, _, value=value, sent=sent):
+            if err:
+                tell("error produce:", err)
+            else:
+                tell("acked", value, int((time.monotonic() - sent) * 1e6))
+
+        producer.produce(topic, value, key=value, on_delivery=delivered)
+        i += 1
+        while True:
+            left = begin + i / int(rate) - time.monotonic()
+            producer.poll(max(0, left))
+            if begin + i / int(rate) <= time.monotonic():
+                break
+    if producer.flush(60):
+        tell("error producer: not flushed")
+
+
+def consume():
+    consumer = Consumer(
+        {**common("consumer"), "group.id": group, "auto.offset.reset": "earliest", "enable.auto.commit": False}
+    )
+    consumer.subscribe([topic])
+    while not consuming.is_set():
+        messages = consumer.consume(200, 0.2)
+        for m in messages:
+            if m.error():
+                tell("error consumer:", m.error())
+            else:
+                tell("read", m.value().decode(), m.partition(), m.offset())
+        if any(not m.error() for m in messages):
+            try:
+                consumer.commit(asynchronous=False)
+                tell("committed")
+            except Exception as e:  # whatever it is, the user would see it
+                tell("error commit:", e)
+    consumer.close()
+
+
+producer, consumer = threading.Thread(target=produce), threading.Thread(target=consume)
+producer.start()
+consumer.start()
+sys.stdin.readline()
+producing.set()
+producer.join()
+tell("flushed")
+sys.stdin.read()
+consuming.set()
+consumer.join()

@@ -1,0 +1,158 @@
+//go:build real
+
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// ledger is what one library tells of its load, one event a line:
+//
+//	acked VALUE MICROSECONDS      a record was acknowledged, so long after send
+//	read VALUE PARTITION OFFSET   a record was consumed
+//	committed                     offsets were committed
+//	disconnect TEXT               a connection ended
+//	info TEXT                     the library says that the user need not care
+//	error TEXT                    the user would see this
+//	flushed                       the producer has an outcome for every record
+//
+// It is a Writer, for a client's standard output. Safe for concurrent use.
+type ledger struct {
+	name string
+	t    *testing.T
+
+	mu          sync.Mutex
+	rest        string // an incomplete line
+	counting    bool   // latencies are those of the rolls
+	acked       map[string]bool
+	places      map[string]map[string]bool // value → where in the log it was read
+	reads       int
+	commits     int
+	disconnects int
+	info        map[string]int
+	errors      []string
+	latency     []time.Duration
+	flushed     bool
+}
+
+func newLedger(t *testing.T, name string) *ledger {
+	return &ledger{name: name, t: t, acked: map[string]bool{}, places: map[string]map[string]bool{}, info: map[string]int{}}
+}
+
+func (l *ledger) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rest += string(p)
+	for {
+		line, rest, whole := strings.Cut(l.rest, "\n")
+		if !whole {
+			return len(p), nil
+		}
+		l.rest = rest
+		l.event(line)
+	}
+}
+
+func (l *ledger) tell(format string, args ...any) { _, _ = fmt.Fprintf(l, format+"\n", args...) }
+
+func (l *ledger) event(line string) {
+	kind, text, _ := strings.Cut(line, " ")
+	switch kind {
+	case "acked":
+		value, micros, _ := strings.Cut(text, " ")
+		n, err := strconv.ParseInt(micros, 10, 64)
+		if err != nil {
+			l.failed("not understood: " + line)
+			return
+		}
+		l.acked[value] = true
+		if l.counting {
+			l.latency = append(l.latency, time.Duration(n)*time.Microsecond)
+		}
+	case "read":
+		value, place, _ := strings.Cut(text, " ")
+		if l.places[value] == nil {
+			l.places[value] = map[string]bool{}
+		}
+		l.places[value][place] = true
+		l.reads++
+	case "committed":
+		l.commits++
+	case "disconnect":
+		l.disconnects++
+	case "info":
+		l.info[text]++
+	case "flushed":
+		l.flushed = true
+	case "error":
+		l.failed(text)
+	default: // what a runtime prints on standard error
+		l.failed("not understood: " + line)
+	}
+}
+
+func (l *ledger) failed(text string) {
+	l.errors = append(l.errors, time.Now().Format("15:04:05.000 ")+text)
+}
+
+// count begins to measure.
+func (l *ledger) count() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.counting = true
+}
+
+// running says that the load has reached its pace.
+func (l *ledger) running() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reads > 200 && l.commits > 0 || len(l.errors) > 0
+}
+
+// complete says that every acknowledged record was read.
+func (l *ledger) complete() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.flushed && len(l.missing()) == 0
+}
+
+func (l *ledger) missing() []string {
+	var values []string
+	for value := range l.acked {
+		if l.places[value] == nil {
+			values = append(values, value)
+		}
+	}
+	return values
+}
+
+// close checks I1, I2 and I7 (operations.md A.3) and prints the outcome.
+func (l *ledger) close(w io.Writer) {
+	l.t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	twice := 0
+	for value, places := range l.places {
+		if len(places) > 1 {
+			twice++
+			l.t.Errorf("%s: record %s is in the log %d times", l.name, value, len(places))
+		}
+	}
+	if missing := l.missing(); len(missing) > 0 {
+		l.t.Errorf("%s: %d acknowledged records were never read: %.10q", l.name, len(missing), missing)
+	}
+	for _, text := range l.errors {
+		l.t.Errorf("%s: %s", l.name, text)
+	}
+	_, _ = fmt.Fprintf(w, "%-10s %6d acked %6d read %4d again %2d twice in the log %5d commits %2d errors %3d disconnects; produce %s\n", l.name,
+		len(l.acked), l.reads, l.reads-len(l.places), twice, l.commits, len(l.errors), l.disconnects, percentiles(l.latency))
+	for text, n := range l.info {
+		_, _ = fmt.Fprintf(w, "  %s, informational, %d times: %s\n", l.name, n, text)
+	}
+}
