@@ -218,16 +218,21 @@ func (w *world) bootstrap() string { return fmt.Sprintf("127.0.0.1:%d", w.port) 
 // client is a franz-go client of an instance.
 func (w *world) client(in instance, opts ...kgo.Opt) *kgo.Client {
 	w.t.Helper()
-	cl, err := kgo.NewClient(append([]kgo.Opt{
-		kgo.SeedBrokers(w.bootstrap()),
-		kgo.DialTLSConfig(&tls.Config{RootCAs: w.roots, MinVersion: tls.VersionTLS12}),
-		kgo.SASL(scram.Auth{User: in.user, Pass: in.password}.AsSha512Mechanism()),
-	}, opts...)...)
+	cl, err := kgo.NewClient(w.options(in, opts...)...)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(cl.Close)
 	return cl
+}
+
+// options is how franz-go connects to an instance, and what else is asked for.
+func (w *world) options(in instance, more ...kgo.Opt) []kgo.Opt {
+	return append([]kgo.Opt{
+		kgo.SeedBrokers(w.bootstrap()),
+		kgo.DialTLSConfig(&tls.Config{RootCAs: w.roots, MinVersion: tls.VersionTLS12}),
+		kgo.SASL(scram.Auth{User: in.user, Pass: in.password}.AsSha512Mechanism()),
+	}, more...)
 }
 
 // properties writes a Java client's configuration.
