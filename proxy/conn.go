@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -28,8 +27,6 @@ const (
 	// answer before we stop reading. Kafka itself works on one at a time;
 	// librdkafka sends as many as it likes.
 	maxInflight = 64
-	// lingerTimeout is how long a drained connection waits for the client's close.
-	lingerTimeout = time.Second
 )
 
 // conn is one client connection. Two goroutines work on it at the most: the
@@ -57,7 +54,8 @@ type conn struct {
 	expires time.Time          // when the session ends unless re-authenticated; zero: never
 	reauth  *auth.Conversation // re-authentication under way (KIP-368)
 
-	draining  atomic.Bool
+	leaveBy   atomic.Int64 // unix nanoseconds until which a drained connection may look for a quiet moment; 0: not drained
+	open      atomic.Bool  // the session has begun
 	lastRead  atomic.Int64 // unix nanoseconds of the newest request
 	buffering atomic.Bool  // in holds a buffer
 	links     sync.WaitGroup
@@ -92,11 +90,8 @@ func newConn(ctx context.Context, s *Server, l *listener, raw net.Conn) *conn {
 func (c *conn) run(authenticated func()) error {
 	defer c.cancel()
 	err := c.begin(authenticated)
-	switch {
-	case err == nil:
+	if err == nil {
 		err = c.serve()
-	case c.draining.Load():
-		err = &closing{reason: reasonDrained}
 	}
 	c.close(err)
 	c.links.Wait()
@@ -125,7 +120,11 @@ func (c *conn) begin(authenticated func()) error {
 	}
 	authenticated()
 	c.in.Inspect = c.inspect
-	return c.openSession()
+	if err := c.openSession(); err != nil {
+		return err
+	}
+	c.opened()
+	return nil
 }
 
 func (c *conn) startTLS() error {
@@ -167,16 +166,15 @@ func (c *conn) readEnded(err error) error {
 	return readFailed(err)
 }
 
-var errDrained = errors.New("drained")
-
 // next returns the next request. While it waits, tidy and drain may poke it by a
 // read deadline in the past: to give up buffers, or to leave.
 func (c *conn) next() ([]byte, error) {
-	lastChance := false
 	for {
-		leaving := c.draining.Load()
-		if leaving && (c.in.Between() || lastChance) {
-			return nil, errDrained
+		leaving := c.leaveBy.Load() != 0
+		if leaving {
+			if err := c.seekQuiet(); err != nil {
+				return nil, err
+			}
 		}
 		frame, err := c.in.Next(c.srv.cfg.MaxFrameBytes)
 		if err == nil {
@@ -184,38 +182,23 @@ func (c *conn) next() ([]byte, error) {
 			c.buffering.Store(true)
 			return frame, nil
 		}
-		if !isTimeout(err) {
-			return nil, err
-		}
-		until := noDeadline
 		switch {
-		case c.in.Between():
+		case !isTimeout(err):
+			return nil, err
+		case leaving && c.quiet():
+			return nil, errDrained
+		case leaving:
+			continue
+		}
+		if c.in.Between() {
 			c.in.Release()
 			c.raw.release()
 			c.buffering.Store(false)
-		case leaving: // a request is arriving: let it
-			lastChance = true
-			until = time.Now().Add(c.srv.cfg.HandshakeTimeout)
 		}
-		if err := c.nc.SetReadDeadline(until); err != nil {
+		if err := c.nc.SetReadDeadline(noDeadline); err != nil {
 			return nil, err
 		}
 	}
-}
-
-// leave closes our side once every request has its answer, and waits a moment
-// for the client to close its own: bytes that it has sent meanwhile would
-// otherwise turn our close into a reset, which may overtake the last answer.
-func (c *conn) leave() {
-	c.awaitAnswers(0)
-	_ = c.raw.SetDeadline(time.Now().Add(lingerTimeout))
-	if t, ok := c.nc.(*tls.Conn); ok {
-		_ = t.CloseWrite()
-	}
-	if half, ok := c.raw.Conn.(interface{ CloseWrite() error }); ok {
-		_ = half.CloseWrite()
-	}
-	_, _ = io.Copy(io.Discard, c.raw.Conn)
 }
 
 // inspect refuses large frames of small requests before they are read.
@@ -224,12 +207,6 @@ func (c *conn) inspect(begin []byte, size int) error {
 		return closef(reasonFrameSize, "%s request of %d bytes, at most %d are allowed", kmsg.NameForKey(key), size, controlFrame)
 	}
 	return nil
-}
-
-// drain asks the reading goroutine to leave between two requests.
-func (c *conn) drain() {
-	c.draining.Store(true)
-	_ = c.raw.SetReadDeadline(time.Now())
 }
 
 // tidy gives back what an idle connection holds: the broker connection, so that

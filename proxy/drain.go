@@ -21,7 +21,7 @@ const (
 // drain lets every client leave without an error: connections are closed
 // between exchanges, and not all in the same moment, so that the other gateways
 // are not stormed.
-func (s *Server) drain(now <-chan struct{}, wg *sync.WaitGroup) {
+func (s *Server) drain(now <-chan struct{}, accepting, wg *sync.WaitGroup) {
 	s.cfg.Log.Info("draining", "connections", s.Connections(), "grace", s.cfg.DrainGrace, "spread", s.cfg.DrainSpread)
 	grace := time.NewTimer(s.cfg.DrainGrace)
 	defer grace.Stop()
@@ -31,6 +31,7 @@ func (s *Server) drain(now <-chan struct{}, wg *sync.WaitGroup) {
 		return
 	}
 	s.closeListeners()
+	accepting.Wait() // from here on the registry is complete
 	s.conns.each(func(c *conn) {
 		// Not a security decision: which connection goes first does not matter.
 		delay := time.Duration(rand.Int64N(int64(s.cfg.DrainSpread) + 1)) //nolint:gosec // spread, no secret

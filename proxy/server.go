@@ -114,10 +114,10 @@ func (s *Server) Connections() int { return s.conns.len() }
 func (s *Server) Serve(ctx context.Context, now <-chan struct{}) error {
 	life, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
-	var wg sync.WaitGroup
+	var wg, accepting sync.WaitGroup
 	failed := make(chan error, len(s.listeners))
 	for _, l := range s.listeners {
-		wg.Go(func() {
+		accepting.Go(func() {
 			if err := s.accept(life, l, &wg); err != nil {
 				failed <- err
 			}
@@ -128,12 +128,13 @@ func (s *Server) Serve(ctx context.Context, now <-chan struct{}) error {
 	var err error
 	select {
 	case <-ctx.Done():
-		s.drain(now, &wg)
+		s.drain(now, &accepting, &wg)
 	case err = <-failed:
 	case <-now:
 	}
 	s.closeListeners()
 	kill()
+	accepting.Wait()
 	s.conns.each(func(c *conn) { c.close(&closing{reason: reasonStopped}) })
 	wg.Wait()
 	return err
@@ -158,25 +159,33 @@ func (s *Server) accept(ctx context.Context, l *listener, wg *sync.WaitGroup) er
 			}
 			continue
 		}
-		wg.Go(func() { s.serveConn(ctx, l, raw) })
+		// Registered before the next Accept: who has seen the accept loops end
+		// knows every connection.
+		if c := s.admit(ctx, l, raw); c != nil {
+			wg.Go(func() { s.serveConn(c) })
+		}
 	}
 }
 
-// serveConn owns one connection from accept to close.
-func (s *Server) serveConn(ctx context.Context, l *listener, raw net.Conn) {
+// admit registers a connection, or closes it if too many are not authenticated yet.
+func (s *Server) admit(ctx context.Context, l *listener, raw net.Conn) *conn {
 	s.metrics.accepted.Inc()
 	select {
 	case s.slots <- struct{}{}:
 	default:
 		_ = raw.Close()
 		s.metrics.closed.WithLabelValues(reasonFull).Inc()
-		return
+		return nil
 	}
-	release := sync.OnceFunc(func() { <-s.slots })
-	defer release()
-
 	c := newConn(ctx, s, l, raw)
 	s.conns.add(c)
+	return c
+}
+
+// serveConn owns one connection from accept to close.
+func (s *Server) serveConn(c *conn) {
+	release := sync.OnceFunc(func() { <-s.slots })
+	defer release()
 	defer s.conns.remove(c)
 	s.finished(c, c.run(release))
 }
