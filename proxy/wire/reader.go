@@ -28,6 +28,10 @@ const (
 // Reader reads frames: i32 length | body. A read that times out can be resumed
 // by calling Next again; nothing is lost. Not for concurrent use.
 type Reader struct {
+	// Inspect, if set, may refuse a frame once its first bytes are there: begin
+	// holds at least 2 of the size bytes of the body.
+	Inspect func(begin []byte, size int) error
+
 	src io.Reader
 
 	head  [4]byte
@@ -62,7 +66,13 @@ func (r *Reader) Next(limit int) ([]byte, error) {
 	for r.n < r.size {
 		r.grow()
 		n, err := r.src.Read(r.buf[r.n:min(len(r.buf), r.size)])
+		first := r.n < 2
 		r.n += n
+		if first && r.n >= 2 && r.Inspect != nil {
+			if err := r.Inspect(r.buf[:r.n], r.size); err != nil {
+				return nil, err
+			}
+		}
 		if err != nil && r.n < r.size {
 			return nil, midFrame(err, true)
 		}
