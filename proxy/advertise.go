@@ -23,7 +23,7 @@ func (c *conn) replyApiVersions(p *pending, body []byte) error {
 	}
 	req := kmsg.NewPtrApiVersionsRequest()
 	req.SetVersion(p.version)
-	if err := req.ReadFrom(body); err != nil {
+	if err := rewrite.Decode(req, body); err != nil {
 		return &closing{reason: reasonMalformed, err: err}
 	}
 	resp := kmsg.NewPtrApiVersionsResponse()

@@ -69,7 +69,7 @@ func (c *conn) handshake() error {
 func (c *conn) startSASL(p *pending, body []byte) (*auth.Conversation, error) {
 	req := kmsg.NewPtrSASLHandshakeRequest()
 	req.SetVersion(p.version)
-	if err := req.ReadFrom(body); err != nil {
+	if err := rewrite.Decode(req, body); err != nil {
 		return nil, &closing{reason: reasonMalformed, err: err}
 	}
 	resp := kmsg.NewPtrSASLHandshakeResponse()
@@ -95,7 +95,7 @@ func (c *conn) startSASL(p *pending, body []byte) (*auth.Conversation, error) {
 func (c *conn) saslStep(p *pending, conv *auth.Conversation, body []byte) (done bool, err error) {
 	req := kmsg.NewPtrSASLAuthenticateRequest()
 	req.SetVersion(p.version)
-	if err := req.ReadFrom(body); err != nil {
+	if err := rewrite.Decode(req, body); err != nil {
 		return false, &closing{reason: reasonMalformed, err: err}
 	}
 	resp := kmsg.NewPtrSASLAuthenticateResponse()
