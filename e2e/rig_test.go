@@ -32,8 +32,8 @@ import (
 	"weir/internal/parts"
 )
 
-// binary is weir, built with -race by TestMain.
-var binary string //nolint:gochecknoglobals // one build for all stories
+// binary is weir, built once for all stories by TestMain.
+var binary string
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "weir-e2e")
@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	binary = filepath.Join(dir, "weir")
-	build := exec.Command("go", "build", "-race", "-o", binary, "weir/cmd/weir")
+	build := exec.Command("go", append(append([]string{"build"}, buildFlags()...), "-o", binary, "weir/cmd/weir")...)
 	build.Stdout, build.Stderr = os.Stdout, os.Stderr
 	if err := build.Run(); err != nil {
 		panic(err)

@@ -80,7 +80,7 @@ type freePorts struct {
 	used map[int]bool
 }
 
-var ports = freePorts{used: map[int]bool{}} //nolint:gochecknoglobals // ports are global to the machine
+var ports = freePorts{used: map[int]bool{}}
 
 // FreePorts returns n ports on which nothing listens at this moment, in a row.
 func FreePorts(t testing.TB, n int) int {
