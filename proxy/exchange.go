@@ -48,7 +48,14 @@ func (c *conn) exchange(frame []byte) error {
 		return c.reply(p, plan.Answer)
 	}
 	p.unmap = plan.Unmap
-	return c.forward(h, p, plan)
+	err = c.forward(h, p, plan)
+	if reason, _ := reasonOf(err); err != nil && reason == reasonUnreachable { // nothing was sent
+		if answer, ok := rewrite.Unreachable(h.Key, h.Version, body); ok {
+			c.srv.cfg.Log.Debug("coordinator is unreachable", "conn", c.id, "err", err)
+			return c.reply(p, answer)
+		}
+	}
+	return err
 }
 
 // exchangeOf is what the request's rewrite sees of it.

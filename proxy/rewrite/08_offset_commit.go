@@ -9,11 +9,7 @@ func offsetCommit(x *Exchange, req *kmsg.OffsetCommitRequest) (outcome[*kmsg.Off
 	byID := x.Version >= 10
 	group, ok := x.physicalGroup(req.Group)
 	if !ok {
-		resp := kmsg.NewPtrOffsetCommitResponse()
-		for i := range req.Topics {
-			resp.Topics = append(resp.Topics, offsetCommitRefusal(&req.Topics[i], invalidGroup()))
-		}
-		return answer(resp), nil
+		return answer(offsetCommitAnswer(req, invalidGroup())), nil
 	}
 	asked, refused := refuseTopics(x, req.Topics, byID,
 		func(t *kmsg.OffsetCommitRequestTopic) (*string, *topicID) { return &t.Topic, &t.TopicID }, offsetCommitRefusal)
@@ -28,6 +24,15 @@ func offsetCommit(x *Exchange, req *kmsg.OffsetCommitRequest) (outcome[*kmsg.Off
 	}
 	req.Group, req.Topics = group, asked
 	return forward(unmap), nil
+}
+
+// offsetCommitAnswer answers every partition with code.
+func offsetCommitAnswer(req *kmsg.OffsetCommitRequest, code int16) *kmsg.OffsetCommitResponse {
+	resp := kmsg.NewPtrOffsetCommitResponse()
+	for i := range req.Topics {
+		resp.Topics = append(resp.Topics, offsetCommitRefusal(&req.Topics[i], code))
+	}
+	return resp
 }
 
 func offsetCommitRefusal(t *kmsg.OffsetCommitRequestTopic, code int16) kmsg.OffsetCommitResponseTopic {

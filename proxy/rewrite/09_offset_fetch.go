@@ -12,7 +12,7 @@ func offsetFetch(x *Exchange, req *kmsg.OffsetFetchRequest) (outcome[*kmsg.Offse
 	}
 	group, ok := x.physicalGroup(req.Group)
 	if !ok {
-		return answer(offsetFetchNoGroup(x, req)), nil
+		return answer(offsetFetchFailed(x, req, invalidGroup())), nil
 	}
 	req.Group = group
 	var refused []placed[kmsg.OffsetFetchResponseTopic]
@@ -33,15 +33,20 @@ func offsetFetch(x *Exchange, req *kmsg.OffsetFetchRequest) (outcome[*kmsg.Offse
 	return forward(unmap), nil
 }
 
-// offsetFetchNoGroup refuses the group up to v7: at the top level from v2 on,
-// before that in every partition.
-func offsetFetchNoGroup(x *Exchange, req *kmsg.OffsetFetchRequest) *kmsg.OffsetFetchResponse {
+// offsetFetchFailed fails all that was asked for, where the version has the
+// code: in every partition, from v2 on at the top level, from v8 on in each group.
+func offsetFetchFailed(x *Exchange, req *kmsg.OffsetFetchRequest, code int16) *kmsg.OffsetFetchResponse {
 	resp := kmsg.NewPtrOffsetFetchResponse()
-	resp.ErrorCode = invalidGroup()
+	resp.ErrorCode = code
 	if x.Version < 2 {
 		for i := range req.Topics {
-			resp.Topics = append(resp.Topics, offsetFetchRefusal(&req.Topics[i], invalidGroup()))
+			resp.Topics = append(resp.Topics, offsetFetchRefusal(&req.Topics[i], code))
 		}
+	}
+	for _, group := range req.Groups {
+		row := kmsg.NewOffsetFetchResponseGroup()
+		row.Group, row.ErrorCode = group.Group, code
+		resp.Groups = append(resp.Groups, row)
 	}
 	return resp
 }
