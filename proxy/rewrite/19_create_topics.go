@@ -42,6 +42,9 @@ func createTopics(x *Exchange, req *kmsg.CreateTopicsRequest) (outcome[*kmsg.Cre
 	}
 	learn := !req.ValidateOnly
 	unmap := func(resp *kmsg.CreateTopicsResponse) error {
+		if learn {
+			x.awaitCreated(resp)
+		}
 		for i := range resp.Topics {
 			if err := unmapCreated(x, &resp.Topics[i], learn); err != nil {
 				return err
@@ -86,6 +89,19 @@ func refuseCreate(name string, code int16, msg *string) kmsg.CreateTopicsRespons
 	row.Topic, row.ErrorCode, row.ErrorMessage = name, code, msg
 	row.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
 	return row
+}
+
+// awaitCreated lets the client find its new topics on whatever broker it asks next.
+func (x *Exchange) awaitCreated(resp *kmsg.CreateTopicsResponse) {
+	var names []string
+	for _, t := range resp.Topics {
+		if t.ErrorCode == 0 {
+			names = append(names, t.Topic)
+		}
+	}
+	if len(names) > 0 {
+		x.Pool.AwaitTopics(x.Ctx, names)
+	}
 }
 
 // unmapCreated maps the row of one topic; learn says that it exists now.

@@ -8,8 +8,9 @@ const autoCreateTimeoutMillis = 5000
 
 // createMissing creates the topics (virtual names) that the broker did not
 // know, with the pool's default partitions and replicas, and says in their rows
-// what came of it: LEADER_NOT_AVAILABLE, upon which clients ask again. The
-// broker itself never creates: it would not know whose topic it is.
+// what came of it: their metadata if the pool has it by now, else
+// LEADER_NOT_AVAILABLE, upon which clients ask again, but some only seconds
+// later. The broker itself never creates: it would not know whose topic it is.
 func (x *Exchange) createMissing(rows []kmsg.MetadataResponseTopic) {
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.TimeoutMillis = autoCreateTimeoutMillis
@@ -36,10 +37,14 @@ func (x *Exchange) createMissing(rows []kmsg.MetadataResponseTopic) {
 	if !ok {
 		return
 	}
+	var made []string
 	for _, t := range resp.Topics {
 		row := missing[t.Topic]
 		if row == nil {
 			continue
+		}
+		if t.ErrorCode == 0 || t.ErrorCode == codeTopicExists {
+			made = append(made, t.Topic)
 		}
 		switch t.ErrorCode {
 		case 0:
@@ -50,5 +55,33 @@ func (x *Exchange) createMissing(rows []kmsg.MetadataResponseTopic) {
 		case codeInvalidTopic, codePolicyViolation:
 			row.ErrorCode = t.ErrorCode
 		}
+	}
+	x.fillIn(made, missing)
+}
+
+// fillIn replaces the rows of topics that have just been made by what the pool
+// says of them once its brokers know them.
+func (x *Exchange) fillIn(made []string, rows map[string]*kmsg.MetadataResponseTopic) {
+	if len(made) == 0 {
+		return
+	}
+	x.Pool.AwaitTopics(x.Ctx, made)
+	req := kmsg.NewPtrMetadataRequest()
+	for _, name := range made {
+		t := kmsg.NewMetadataRequestTopic()
+		t.Topic = &name
+		req.Topics = append(req.Topics, t)
+	}
+	raw, err := x.Pool.Request(x.Ctx, req)
+	resp, ok := raw.(*kmsg.MetadataResponse)
+	if err != nil || !ok {
+		return
+	}
+	for _, t := range resp.Topics {
+		if t.ErrorCode != 0 || t.Topic == nil || rows[*t.Topic] == nil {
+			continue
+		}
+		row := rows[*t.Topic]
+		row.ErrorCode, row.TopicID, row.Partitions = 0, t.TopicID, t.Partitions
 	}
 }

@@ -77,8 +77,8 @@ func TestAutoCreate(t *testing.T) {
 	if diff := cmp.Diff(want, codes); diff != "" {
 		t.Errorf("codes (-want +got):\n%s", diff)
 	}
-	if len(asked) != 1 {
-		t.Fatalf("the pool was asked %d times, want once", len(asked))
+	if len(asked) != 2 {
+		t.Fatalf("the pool was asked %d times, want to create and to describe", len(asked))
 	}
 	req, ok := asked[0].(*kmsg.CreateTopicsRequest)
 	if !ok || len(req.Topics) != 5 || req.Topics[0].Topic != "acme.new" || req.Topics[0].NumPartitions != -1 || req.Topics[0].ReplicationFactor != -1 {
@@ -86,6 +86,28 @@ func TestAutoCreate(t *testing.T) {
 	}
 	if learned := x.Pool.(*fakePool).learned; len(learned) != 1 || learned[idOf("acme.new")] != "acme.new" {
 		t.Errorf("learned %v", learned)
+	}
+}
+
+// TestAutoCreateAnswersWithMetadata: once the brokers know the new topic, its
+// row is complete, so that the client need not back off and ask again.
+func TestAutoCreateAnswersWithMetadata(t *testing.T) {
+	x := autoCreateExchange(t, 12, kmsg.CreateTopicsResponseTopic{Topic: "acme.new", TopicID: idOf("acme.new")})
+	pool := x.Pool.(*fakePool)
+	described := kmsg.NewPtrMetadataResponse()
+	for _, name := range []string{"acme.new", "other.secret"} {
+		row := kmsg.NewMetadataResponseTopic()
+		row.Topic, row.TopicID = &name, idOf(name)
+		row.Partitions = []kmsg.MetadataResponseTopicPartition{{Leader: 2, Replicas: []int32{2}, ISR: []int32{2}}}
+		described.Topics = append(described.Topics, row)
+	}
+	pool.answers[int16(kmsg.Metadata)] = described
+	codes, _ := metadataOf(t, x, true, "new")
+	if diff := cmp.Diff(map[string]int16{"new": 0}, codes); diff != "" {
+		t.Errorf("codes (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"acme.new"}, pool.awaited); diff != "" {
+		t.Errorf("awaited (-want +got):\n%s", diff)
 	}
 }
 

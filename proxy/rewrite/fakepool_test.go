@@ -25,6 +25,7 @@ type fakePool struct {
 	topics  map[topicID]string // every topic there is, by id
 	learned map[topicID]string
 	asked   []kmsg.Request
+	awaited []string // by AwaitTopics
 }
 
 // newFakePool returns a pool that holds topics, each with the id idOf(name).
@@ -111,4 +112,10 @@ func newSession(pool Pool) *Session {
 			return strings.Contains(text, "other.") || strings.Contains(text, "pool.internal")
 		},
 	}
+}
+
+func (p *fakePool) AwaitTopics(_ context.Context, names []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.awaited = append(p.awaited, names...)
 }

@@ -18,6 +18,7 @@ type Pool interface {
 	TopicNames(ctx context.Context, ids [][16]byte) map[[16]byte]string
 	LearnTopic(id [16]byte, name string)
 	ListTopics(ctx context.Context, prefix string) ([]string, error)
+	AwaitTopics(ctx context.Context, names []string)
 }
 
 // Session is what stays the same for all exchanges of one client connection,
@@ -38,9 +39,9 @@ type Session struct {
 	AutoCreate bool
 
 	mu            sync.Mutex
-	fetchSessions []int32              // ids the broker issued on this connection (protocol.md 2.3), oldest first
-	topicIDs      idMemory             // ids known to be this instance's topics
-	groupTypes    map[string]string    // virtual group → protocol type seen in JoinGroup (2.5)
+	fetchSessions []int32           // ids the broker issued on this connection (protocol.md 2.3), oldest first
+	topicIDs      idMemory          // ids known to be this instance's topics
+	groupTypes    map[string]string // virtual group → protocol type seen in JoinGroup (2.5)
 }
 
 // Exchange is one request on its way through its rewrite.
