@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -19,7 +21,7 @@ func consumerGroupHeartbeat(x *Exchange, req *kmsg.ConsumerGroupHeartbeatRequest
 		if resp.Assignment == nil {
 			return nil
 		}
-		if !x.learnAssignment(resp.Assignment) {
+		if !learnAssignment(x, resp.Assignment) {
 			unavailable := kmsg.NewConsumerGroupHeartbeatResponse()
 			unavailable.Version, unavailable.ThrottleMillis = resp.Version, resp.ThrottleMillis
 			unavailable.ErrorCode = kerr.CoordinatorNotAvailable.Code
@@ -50,8 +52,52 @@ func mapConsumerGroupHeartbeat(x *Exchange, req *kmsg.ConsumerGroupHeartbeatRequ
 		}
 		req.SubscribedTopicRegex = &pattern
 	}
-	if !x.ownsAll(req.Topics) {
+	if !ownsAll(x, req.Topics) {
 		return kerr.UnknownTopicID.Code
 	}
 	return 0
+}
+
+// ownsAll reports whether all topics that a member says to own are this
+// instance's. One that is remembered passes even if it has been deleted since:
+// the member says that it owns it until it has heard of the deletion, and an
+// error would end the consumer.
+func ownsAll(x *Exchange, topics []kmsg.ConsumerGroupHeartbeatRequestTopic) bool {
+	x.ageIDs()
+	knowIDs(x, topics, func(t *kmsg.ConsumerGroupHeartbeatRequestTopic) topicID { return t.TopicID })
+	for _, t := range topics {
+		if !x.ownsID(t.TopicID) {
+			return false
+		}
+	}
+	return true
+}
+
+// learnAssignment keeps the topics of an assignment that are this instance's
+// and remembers their ids. It is false if the pool could not say whose one is:
+// to drop that one would be silent loss, since the broker does not repeat an
+// assignment unless the member seems not to have heard it.
+func learnAssignment(x *Exchange, a *kmsg.ConsumerGroupHeartbeatResponseAssignment) bool {
+	var ask []topicID
+	for _, t := range a.Topics {
+		if !x.ownsID(t.TopicID) {
+			ask = append(ask, t.TopicID)
+		}
+	}
+	if len(ask) == 0 {
+		return true
+	}
+	names := x.Pool.TopicNames(x.Ctx, ask)
+	for _, id := range ask {
+		if _, ok := names[id]; !ok {
+			return false
+		}
+	}
+	a.Topics = slices.DeleteFunc(a.Topics, func(t kmsg.ConsumerGroupHeartbeatResponseAssignmentTopic) bool {
+		physical, asked := names[t.TopicID]
+		_, own := x.Space.Virtual(physical)
+		return asked && !own
+	})
+	x.learnIDs(ask)
+	return true
 }

@@ -92,19 +92,14 @@ type topicRef[T any] func(*T) (name *string, id *topicID)
 // instance's, whosever it is, and UNKNOWN_TOPIC_OR_PARTITION for a name that no
 // topic can have.
 func refuseTopics[Q, P any](x *Exchange, topics []Q, byID bool, ref topicRef[Q], refuse func(*Q, int16) P) (asked []Q, refused []placed[P]) {
-	var owned map[topicID]string
 	if byID {
-		ids := make([]topicID, len(topics))
-		for i := range topics {
-			_, id := ref(&topics[i])
-			ids[i] = *id
-		}
-		owned = x.ownTopics(ids)
+		x.ageIDs()
+		knowIDs(x, topics, func(t *Q) topicID { _, id := ref(t); return *id })
 	}
 	asked = make([]Q, 0, len(topics))
 	for i, topic := range topics {
 		name, id := ref(&topic)
-		if code := physicalRef(x, byID, owned, name, id); code != 0 {
+		if code := physicalRef(x, byID, name, id); code != 0 {
 			refused = append(refused, placed[P]{i, refuse(&topic, code)})
 			continue
 		}
@@ -114,9 +109,9 @@ func refuseTopics[Q, P any](x *Exchange, topics []Q, byID bool, ref topicRef[Q],
 }
 
 // physicalRef maps one topic's name in place, or checks its id.
-func physicalRef(x *Exchange, byID bool, owned map[topicID]string, name *string, id *topicID) (code int16) {
+func physicalRef(x *Exchange, byID bool, name *string, id *topicID) (code int16) {
 	if byID {
-		if _, ok := owned[*id]; !ok {
+		if !x.ownsID(*id) {
 			return kerr.UnknownTopicID.Code
 		}
 		return 0
@@ -138,19 +133,21 @@ func answeredTopics[P any](x *Exchange, rows []P, byID bool, ref topicRef[P], re
 	return splice(rows, refused)
 }
 
+// knowIDs asks the pool about those topic ids of rows that this session does
+// not know yet; ownsID answers for all of them then.
+func knowIDs[T any](x *Exchange, rows []T, id func(*T) topicID) {
+	var ask []topicID
+	for i := range rows {
+		if id := id(&rows[i]); !x.ownsID(id) {
+			ask = append(ask, id)
+		}
+	}
+	x.learnIDs(ask)
+}
+
 // ownIDs is own for rows that name topics by id. Ids that the pool does not
 // know yet are looked up at once.
 func ownIDs[T any](x *Exchange, rows []T, id func(*T) topicID) []T {
-	ids := make([]topicID, len(rows))
-	for i := range rows {
-		ids[i] = id(&rows[i])
-	}
-	owned := x.ownTopics(ids)
-	kept := rows[:0]
-	for _, row := range rows {
-		if _, ok := owned[id(&row)]; ok {
-			kept = append(kept, row)
-		}
-	}
-	return kept
+	knowIDs(x, rows, id)
+	return slices.DeleteFunc(rows, func(row T) bool { return !x.ownsID(id(&row)) })
 }
