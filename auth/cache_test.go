@@ -26,6 +26,7 @@ func (f *fixture) countDerivations() *atomic.Int64 {
 func TestPlainDerivesOncePerMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
+		f.verifier.slots = newSlots(16, patience) // so that many ask at the same moment
 		derivations := f.countDerivations()
 		burst := func() {
 			var wg sync.WaitGroup

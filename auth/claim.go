@@ -15,7 +15,7 @@ const maxName = 255
 // that the conversation goes on as it would for a real account.
 type claim struct {
 	instance tenancy.InstanceID // "" if there is no such instance
-	user     string             // never a part of the client's token, which has the password; "" if there is no such user
+	user     string             // a copy, so as not to keep the client's message; "" if there is no such user
 	cred     tenancy.Credential
 	refusal  Reason // why it fails even with the right password; "" if it does not
 }

@@ -17,9 +17,9 @@ func who(addr string, id tenancy.InstanceID, user string) attempt {
 	return newAttempt(netip.MustParseAddr(addr), id, user)
 }
 
-// exhaust fails until nothing more is allowed and says how often that was.
+// exhaust fails until nothing more is allowed, or 1000 times, and says how often that was.
 func (l *limiter) exhaust(now time.Time, a attempt) (n int) {
-	for ; l.allow(now, a); n++ {
+	for ; n < 1000 && l.allow(now, a); n++ {
 		l.failed(now, a)
 	}
 	return n

@@ -47,17 +47,3 @@ func TestPlainTokens(t *testing.T) {
 		})
 	}
 }
-
-// The name must not be a part of the client's token, or it would keep the password in memory.
-func TestPlainPrincipalOutlivesTheToken(t *testing.T) {
-	f := newFixture(t)
-	c, _ := f.Start(Plain, at("192.0.2.1", "one"))
-	token := plainToken("", "alice", alicePassword)
-	if _, _, err := c.Step(token); err != nil {
-		t.Fatal(err)
-	}
-	clear(token)
-	if got := c.Principal(); got.User != "alice" {
-		t.Errorf("principal %q", got)
-	}
-}
