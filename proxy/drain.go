@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"time"
 )
@@ -16,6 +17,10 @@ const (
 	// bufferIdle is after how long without a request a connection's buffers are
 	// given up.
 	bufferIdle = 5 * time.Second
+	// emptyQueue is how long a shared port is deaf before it is closed: a few
+	// round trips, for handshakes under way, and less than the second after which
+	// clients repeat a SYN.
+	emptyQueue = 300 * time.Millisecond
 )
 
 // drain lets every client leave without an error: connections are closed
@@ -23,11 +28,7 @@ const (
 // are not stormed.
 func (s *Server) drain(now <-chan struct{}, accepting, wg *sync.WaitGroup) {
 	s.cfg.Log.Info("draining", "connections", s.Connections(), "grace", s.cfg.DrainGrace, "spread", s.cfg.DrainSpread)
-	grace := time.NewTimer(s.cfg.DrainGrace)
-	defer grace.Stop()
-	select {
-	case <-grace.C:
-	case <-now:
+	if !pause(s.cfg.DrainGrace, now) || s.deafen() && !pause(emptyQueue, now) {
 		return
 	}
 	s.closeListeners()
@@ -51,6 +52,35 @@ func (s *Server) drain(now <-chan struct{}, accepting, wg *sync.WaitGroup) {
 		s.cfg.Log.Warn("drain took too long, closing what is left", "connections", s.Connections())
 	case <-now:
 	}
+}
+
+// pause waits for d; false if now is closed first.
+func pause(d time.Duration, now <-chan struct{}) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-now:
+		return false
+	}
+}
+
+// deafen ends the stream of new connections to ports that other processes
+// listen on too, and says whether there are such.
+func (s *Server) deafen() bool {
+	shared := false
+	for _, l := range s.listeners {
+		ln, ok := l.ln.(*net.TCPListener)
+		if !ok || !l.ReusePort {
+			continue
+		}
+		shared = true
+		if err := deafen(ln); err != nil {
+			s.cfg.Log.Warn("connections that are being opened may be reset", "listener", l.Address, "err", err)
+		}
+	}
+	return shared
 }
 
 // janitor gives back what idle connections hold.

@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"errors"
+	"net"
 	"syscall"
 )
 
@@ -16,3 +17,5 @@ func controlFor(l Listener) func(network, address string, c syscall.RawConn) err
 		return errors.New("reuse_port works on linux only")
 	}
 }
+
+func deafen(*net.TCPListener) error { return errors.New("works on linux only") }

@@ -70,6 +70,7 @@ func New(cfg Config) (*Server, error) {
 
 func bind(l Listener) (*listener, error) {
 	lc := net.ListenConfig{Control: controlFor(l)}
+	lc.SetMultipathTCP(false) // Go's default; its sockets take no filter (deafen)
 	ln, err := lc.Listen(context.Background(), "tcp", l.Address)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", l.Address, err)
