@@ -30,7 +30,7 @@ type ledger struct {
 
 	mu          sync.Mutex
 	rest        string // an incomplete line
-	counting    bool   // latencies are those of the rolls
+	phase       string // what latencies are those of now
 	acked       map[string]bool
 	places      map[string]map[string]bool // value → where in the log it was read
 	reads       int
@@ -38,7 +38,7 @@ type ledger struct {
 	disconnects int
 	info        map[string]int
 	errors      []string
-	latency     []time.Duration
+	latency     map[string][]time.Duration // by phase
 	flushed     bool
 }
 
@@ -46,7 +46,8 @@ type ledger struct {
 var numbers = regexp.MustCompile(`\d[\d.:|]*`)
 
 func newLedger(t *testing.T, name string) *ledger {
-	return &ledger{name: name, t: t, acked: map[string]bool{}, places: map[string]map[string]bool{}, info: map[string]int{}}
+	return &ledger{name: name, t: t, acked: map[string]bool{}, places: map[string]map[string]bool{}, info: map[string]int{},
+		latency: map[string][]time.Duration{}}
 }
 
 func (l *ledger) Write(p []byte) (int, error) {
@@ -76,9 +77,7 @@ func (l *ledger) event(line string) {
 			return
 		}
 		l.acked[value] = true
-		if l.counting {
-			l.latency = append(l.latency, time.Duration(n)*time.Microsecond)
-		}
+		l.latency[l.phase] = append(l.latency[l.phase], time.Duration(n)*time.Microsecond)
 	case "read":
 		value, place, _ := strings.Cut(text, " ")
 		if l.places[value] == nil {
@@ -105,11 +104,18 @@ func (l *ledger) failed(text string) {
 	l.errors = append(l.errors, time.Now().Format("15:04:05.000 ")+text)
 }
 
-// count begins to measure.
-func (l *ledger) count() {
+// enter begins a phase of its own in what is measured.
+func (l *ledger) enter(phase string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.counting = true
+	l.phase = phase
+}
+
+// measured is how many acknowledgements the phase has seen.
+func (l *ledger) measured(phase string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.latency[phase])
 }
 
 // running says that the load has reached its pace.
@@ -154,8 +160,11 @@ func (l *ledger) close(w io.Writer) {
 	for _, text := range l.errors {
 		l.t.Errorf("%s: %s", l.name, text)
 	}
-	_, _ = fmt.Fprintf(w, "%-10s %6d acked %6d read %4d again %2d twice in the log %5d commits %2d errors %3d disconnects; produce %s\n", l.name,
-		len(l.acked), l.reads, l.reads-len(l.places), twice, l.commits, len(l.errors), l.disconnects, percentiles(l.latency))
+	_, _ = fmt.Fprintf(w, "%-10s %6d acked %6d read %4d again %2d twice in the log %5d commits %2d errors %3d disconnects\n", l.name,
+		len(l.acked), l.reads, l.reads-len(l.places), twice, l.commits, len(l.errors), l.disconnects)
+	for _, phase := range []string{calm, rolling} {
+		_, _ = fmt.Fprintf(w, "  %s, produce while %s: %s\n", l.name, phase, percentiles(l.latency[phase]))
+	}
 	for text, n := range l.info {
 		_, _ = fmt.Fprintf(w, "  %s, informational, %d times: %s\n", l.name, n, text)
 	}

@@ -44,14 +44,19 @@ func TestRolling(t *testing.T) {
 	loads := []*load{w.franz(in), w.java(in), w.librdkafka(in)}
 	for _, l := range loads {
 		parts.Await(t, l.name+" is at its pace", time.Minute, l.running)
-		l.count()
 	}
+	measure(loads, calm)
+	for _, l := range loads {
+		parts.Await(t, l.name+" shows its pace", time.Minute, func() bool { return l.measured(calm) > 5*pace })
+	}
+	measure(loads, rolling)
 	var out strings.Builder
 	for round := range rounds {
 		next := w.start(fmt.Sprintf("g%d", 3+round))
 		fmt.Fprintf(&out, "round %d: drained in %s\n", round+1, w.end(old[0]))
 		old = append(old[1:], next)
 	}
+	measure(loads, "ending")
 	for _, l := range loads {
 		l.stop()
 	}
@@ -61,6 +66,18 @@ func TestRolling(t *testing.T) {
 		l.close(&out)
 	}
 	t.Log("\n" + out.String())
+}
+
+// Phases of the load.
+const (
+	calm    = "nothing happens"
+	rolling = "gateways are replaced"
+)
+
+func measure(loads []*load, phase string) {
+	for _, l := range loads {
+		l.enter(phase)
+	}
 }
 
 // end sends SIGTERM, waits for the orderly end and returns how long it took.
