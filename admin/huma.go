@@ -25,7 +25,8 @@ func (s *server) register(mux *http.ServeMux) ([]byte, error) {
 	cfg.SchemasPath = ""  // the schemas are in /openapi.json
 	cfg.OpenAPIPath = ""  // served by us, without a token
 	cfg.CreateHooks = nil // no $schema members in answers
-	cfg.NoFormatFallback = false
+	// Answers may grow; request bodies are closed by a tag of their own.
+	cfg.AllowAdditionalPropertiesByDefault = true
 	cfg.Transformers = []huma.Transformer{asProblem}
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
@@ -43,6 +44,11 @@ func (s *server) register(mux *http.ServeMux) ([]byte, error) {
 	route(a, "delete-user", usersWrite, http.MethodDelete, "/v1/instances/{instance}/users/{user}", http.StatusNoContent, s.deleteUser)
 
 	schemas := a.OpenAPI().Components.Schemas.Map()
+	plan := schemas["CreateInstance"].Properties["plan"]
+	for _, p := range s.cfg.Plans {
+		plan.Enum = append(plan.Enum, p)
+	}
+	plan.PrecomputeMessages()
 	delete(schemas, "ErrorModel") // huma's own problem, which asProblem replaces
 	delete(schemas, "ErrorDetail")
 	return json.MarshalIndent(a.OpenAPI(), "", "  ")
@@ -95,21 +101,29 @@ func fromHuma(e *huma.ErrorModel) *api.Problem {
 	if c == codeInternal {
 		return problem(c, "Something went wrong here; the log has more.")
 	}
-	seen := map[string]bool{} // one mistake a place: the first, which the schema found
-	var mistakes []api.FieldError
-	for _, d := range e.Errors {
-		if d != nil && !seen[d.Location] {
-			seen[d.Location] = true
-			mistakes = append(mistakes, api.FieldError{Location: d.Location, Message: d.Message})
-		}
-	}
+	mistakes := mistakesOf(e)
 	if c == codeValidation {
 		return invalid(mistakes...)
 	}
-	p := problem(c, "%s.", strings.ToUpper(e.Detail[:1])+e.Detail[1:])
+	p := problem(c, "The request cannot be read: %s.", e.Detail)
 	p.Status = e.Status
 	p.Errors = mistakes
 	return p
+}
+
+// mistakesOf keeps one mistake a place: the first, which the schema found. If
+// the body as a whole is wrong, nothing is said about its fields.
+func mistakesOf(e *huma.ErrorModel) []api.FieldError {
+	var out []api.FieldError
+	seen := map[string]bool{}
+	for _, d := range e.Errors {
+		if d == nil || seen[d.Location] || seen["body"] && strings.HasPrefix(d.Location, "body.") {
+			continue
+		}
+		seen[d.Location] = true
+		out = append(out, api.FieldError{Location: d.Location, Message: d.Message})
+	}
+	return out
 }
 
 // Resolve adds what a schema cannot say to the mistakes that it found.

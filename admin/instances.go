@@ -125,7 +125,7 @@ func (s *server) create(ctx context.Context, want tenancy.Instance, users []tena
 			want.ID = id
 		}
 		made, rev, err := s.cfg.Store.CreateInstance(ctx, want, users...)
-		switch {
+		switch err = s.written(ctx, err); {
 		case err == nil:
 			return made, rev, nil
 		case errors.Is(err, tenancy.ErrExists) && generate && attempt < idAttempts:
@@ -153,13 +153,14 @@ func (s *server) nameTaken(ctx context.Context, want tenancy.Instance) error {
 	return p
 }
 
-type listInput struct {
+// ListInput is exported because huma does not fill an embedded struct that is not.
+type ListInput struct {
 	Limit int    `query:"limit" default:"50" minimum:"1" maximum:"500"`
 	After string `query:"after" maxLength:"64" doc:"next of the page before."`
 }
 
 type listInstancesInput struct {
-	listInput
+	ListInput
 	Tenant string `query:"tenant" maxLength:"32" doc:"Only those of one tenant."`
 }
 
@@ -193,7 +194,8 @@ func (s *server) listInstances(ctx context.Context, in *listInstancesInput) (*li
 	return out, nil
 }
 
-type instancePath struct {
+// InstancePath is exported for the same reason as ListInput.
+type InstancePath struct {
 	Instance string `path:"instance" doc:"Id, or display name within the caller's tenant."`
 }
 
@@ -203,7 +205,7 @@ type instanceOutput struct {
 	Body     api.Instance
 }
 
-func (s *server) getInstance(ctx context.Context, in *instancePath) (*instanceOutput, error) {
+func (s *server) getInstance(ctx context.Context, in *InstancePath) (*instanceOutput, error) {
 	i, err := s.find(ctx, in.Instance)
 	if err != nil {
 		return nil, err
@@ -213,26 +215,26 @@ func (s *server) getInstance(ctx context.Context, in *instancePath) (*instanceOu
 
 // deleteInstance cuts its clients off at once; the reaper then removes its
 // topics and groups. Deleting again changes nothing.
-func (s *server) deleteInstance(ctx context.Context, in *instancePath) (*instanceOutput, error) {
+func (s *server) deleteInstance(ctx context.Context, in *InstancePath) (*instanceOutput, error) {
 	i, err := s.find(ctx, in.Instance)
 	if err != nil {
 		return nil, err
 	}
 	out := &instanceOutput{Location: "/v1/instances/" + string(i.ID)}
 	if i.State != tenancy.StateDeleting {
-		var rev tenancy.Revision
-		i, rev, err = s.cfg.Store.UpdateInstance(ctx, i.ID, func(i *tenancy.Instance) error {
+		deleting, rev, err := s.cfg.Store.UpdateInstance(ctx, i.ID, func(i *tenancy.Instance) error {
 			if i.State == tenancy.StateDeleted {
 				return problem(codeInstanceNotFound, "There is no instance %.80q.", in.Instance)
 			}
 			i.State = tenancy.StateDeleting
 			return nil
 		})
-		if err != nil {
-			return nil, s.changed(ctx, err, tenancy.InstanceID(in.Instance), "")
+		if err = s.written(ctx, err); err != nil {
+			return nil, s.changed(ctx, err, i.ID, "")
 		}
 		out.Revision = strconv.FormatInt(int64(rev), 10)
 		s.applied(ctx, rev)
+		i = deleting
 	}
 	out.Body = s.instance(i)
 	return out, nil

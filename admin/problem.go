@@ -31,6 +31,7 @@ const (
 	codeUserTaken        code = "user-taken"
 	codeDeleting         code = "instance-deleting"
 	codeConflict         code = "changed-meanwhile"
+	codeFull             code = "users-limit-reached"
 	codeRateLimited      code = "rate-limited"
 	codeTimeout          code = "request-timeout"
 	codeStore            code = "store-unavailable"
@@ -80,6 +81,8 @@ func kindOf(c code) problemKind {
 		return problemKind{status: http.StatusConflict, title: "Instance is being deleted"}
 	case codeConflict:
 		return problemKind{status: http.StatusConflict, title: "Changed meanwhile", retryable: true}
+	case codeFull:
+		return problemKind{status: http.StatusConflict, title: "Limit of users reached", try: "weir user delete INSTANCE NAME"}
 	case codeRateLimited:
 		return problemKind{status: http.StatusTooManyRequests, title: "Rate limited", retryable: true}
 	case codeTimeout:

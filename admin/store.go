@@ -58,6 +58,8 @@ func (s *server) changed(ctx context.Context, err error, in tenancy.InstanceID, 
 		return problem(codeUserNotFound, "Instance %s has no user %.80q.", in, user)
 	case errors.Is(err, tenancy.ErrNotFound):
 		return problem(codeInstanceNotFound, "There is no instance %.80q.", in)
+	case errors.Is(err, tenancy.ErrFull):
+		return problem(codeFull, "Instance %s has as many users as it may have.", in)
 	case errors.Is(err, tenancy.ErrConflict):
 		return problem(codeConflict, "Somebody else changed it at the same time.")
 	}
@@ -68,9 +70,23 @@ func (s *server) changed(ctx context.Context, err error, in tenancy.InstanceID, 
 	return s.unavailable(ctx, err)
 }
 
+// written is the error of a write, without the one that says it is done and
+// only the gateways have not been told: undoing it would be the greater harm,
+// and they find it by themselves. Then rev is 0.
+func (s *server) written(ctx context.Context, err error) error {
+	if !errors.Is(err, tenancy.ErrUnannounced) {
+		return err
+	}
+	s.cfg.Log.Warn("admin change is written but not announced", "request", callerOf(ctx).id, "cause", err)
+	return nil
+}
+
 // applied waits until the live gateways have applied a change, at most maxWait.
 // That it takes longer is no failure: the answer says on how many it is in force.
 func (s *server) applied(ctx context.Context, rev tenancy.Revision) api.ReadyOn {
+	if rev == 0 {
+		return api.ReadyOn{} // written, but not announced
+	}
 	wait, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
 	ready, of, err := s.cfg.Store.WaitApplied(wait, rev)

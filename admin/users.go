@@ -13,13 +13,16 @@ import (
 )
 
 type createUserInput struct {
-	instancePath
+	InstancePath
 	Body api.CreateUser
 }
 
 func (in *createUserInput) mistakes() []api.FieldError { return userMistakes(&in.Body, "body.") }
 
 func userMistakes(u *api.CreateUser, prefix string) []api.FieldError {
+	if u.Name == "" {
+		return nil // the schema says so
+	}
 	if _, err := tenancy.ParseUserName(u.Name); err != nil {
 		return []api.FieldError{{Location: prefix + "name", Message: err.Error()}}
 	}
@@ -42,6 +45,7 @@ func (s *server) createUser(ctx context.Context, in *createUserInput) (*createUs
 		return nil, err
 	}
 	made, rev, err := s.cfg.Store.PutUser(ctx, i.ID, u)
+	err = s.written(ctx, err)
 	if errors.Is(err, tenancy.ErrExists) || errors.Is(err, tenancy.ErrConflict) {
 		p := problem(codeUserTaken, "Instance %s has a user %s.", i.Name, u.Name)
 		p.Errors = []api.FieldError{{Location: "body.name", Message: "taken"}}
@@ -92,8 +96,8 @@ func (s *server) newUser(b api.CreateUser, prefix string) (u tenancy.User, shown
 }
 
 type listUsersInput struct {
-	instancePath
-	listInput
+	InstancePath
+	ListInput
 }
 
 type listUsersOutput struct{ Body api.Users }
@@ -125,7 +129,7 @@ func (s *server) listUsers(ctx context.Context, in *listUsersInput) (*listUsersO
 }
 
 type userPath struct {
-	instancePath
+	InstancePath
 	User string `path:"user"`
 }
 
@@ -154,7 +158,7 @@ func (s *server) deleteUser(ctx context.Context, in *userPath) (*revisionOutput,
 		return nil, err
 	}
 	rev, err := s.cfg.Store.DeleteUser(ctx, i.ID, in.User)
-	if err != nil {
+	if err = s.written(ctx, err); err != nil {
 		return nil, s.changed(ctx, err, i.ID, in.User)
 	}
 	s.applied(ctx, rev)

@@ -4,6 +4,8 @@ import "time"
 
 // CreateInstance is the body of POST /v1/instances.
 type CreateInstance struct {
+	_ struct{} `additionalProperties:"false"` // a misspelt field is a mistake, not ignored
+
 	ID        string      `json:"id,omitempty" maxLength:"32" pattern:"^[a-z][a-z0-9-]{0,30}[a-z0-9]$" patternDescription:"2 to 32 of a-z, 0-9 and -, beginning with a letter and not ending with -" doc:"Chosen id, unique over all tenants and never reused; generated if absent."`
 	Name      string      `json:"name,omitempty" maxLength:"63" pattern:"^[a-z][a-z0-9-]{0,62}$" patternDescription:"1 to 63 of a-z, 0-9 and -, beginning with a letter" doc:"Display name, unique within the tenant; the id if absent."`
 	Tenant    string      `json:"tenant,omitempty" maxLength:"32" doc:"Owner; the caller's own tenant if absent. Another one only for operators."`

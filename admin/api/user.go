@@ -4,6 +4,8 @@ import "time"
 
 // CreateUser is the body of POST /v1/instances/{i}/users.
 type CreateUser struct {
+	_ struct{} `additionalProperties:"false"`
+
 	Name     string `json:"name" maxLength:"64" pattern:"^[A-Za-z0-9._-]{1,64}$" patternDescription:"1 to 64 of A-Z, a-z, 0-9, . _ -" doc:"Unique within the instance."`
 	Password string `json:"password,omitempty" writeOnly:"true" minLength:"8" maxLength:"256" doc:"Generated and shown once if absent."`
 }

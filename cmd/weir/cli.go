@@ -20,7 +20,7 @@ type env struct {
 // globals are the flags of every command.
 type globals struct {
 	Server    string `help:"Management address. Default: that of the nearest .weir, walking up." placeholder:"URL" env:"WEIR_SERVER"`
-	TokenFile string `help:"File with the bearer token. Default: admin.token in the nearest .weir." placeholder:"FILE" env:"WEIR_TOKEN_FILE" type:"path"`
+	TokenFile string `help:"File with the bearer token. Default: admin.token in the nearest .weir." placeholder:"FILE" env:"WEIR_TOKEN_FILE"`
 	Output    string `short:"o" help:"Form of the result: ${enum}." enum:"table,json,name" default:"table"`
 }
 

@@ -29,7 +29,7 @@ type instanceCreateCmd struct {
 	Tenant       string `help:"Owner, for operators." placeholder:"ID" env:"WEIR_TENANT"`
 	User         string `help:"Name of the first user. Default: NAME-admin." placeholder:"NAME"`
 	PasswordFile string `help:"Take its password from this file, - for stdin; generated if absent." placeholder:"FILE"`
-	Dir          string `help:"Where the client files go. Default: NAME; with -o json none are written." placeholder:"DIR" type:"path"`
+	Dir          string `help:"Where the client files go. Default: NAME; with -o json none are written." placeholder:"DIR"`
 	Force        bool   `help:"Overwrite client files."`
 }
 

@@ -22,7 +22,7 @@ const connectTimeout = 10 * time.Second
 
 // connectionFlags say to which instance the topic commands talk.
 type connectionFlags struct {
-	Config string `help:"client.properties or client.env of an instance. Default: client.env in the nearest .weir." placeholder:"FILE" type:"path"`
+	Config string `help:"client.properties or client.env of an instance. Default: client.env in the nearest .weir." placeholder:"FILE"`
 }
 
 // dial connects and authenticates, so that a wrong address or password is told

@@ -32,7 +32,7 @@ func nearest(name string) (string, bool) {
 
 // devInfo is what we need of dev.json, which weir dev writes.
 type devInfo struct {
-	API string `json:"api"` // http://host:port/v1
+	Admin string `json:"admin"` // http://host:port
 }
 
 // server is the management address: flag or WEIR_SERVER, else that of the
@@ -53,10 +53,10 @@ func (g globals) server() (string, error) {
 	if err := json.Unmarshal(raw, &dev); err != nil {
 		return "", fmt.Errorf("%s: %w", path, err)
 	}
-	if dev.API == "" {
-		return "", fmt.Errorf("%s: names no api address", path)
+	if dev.Admin == "" {
+		return "", fmt.Errorf("%s: names no admin address", path)
 	}
-	return strings.TrimSuffix(dev.API, "/v1"), nil
+	return dev.Admin, nil
 }
 
 // token is the bearer token: of --token-file or WEIR_TOKEN_FILE, else that of

@@ -10,7 +10,7 @@ import (
 )
 
 type devCmd struct {
-	DataDir     string   `help:"Where data, secrets and client files are kept." default:".weir" type:"path" placeholder:"DIR"`
+	DataDir     string   `help:"Where data, secrets and client files are kept." default:".weir" placeholder:"DIR"`
 	Listen      string   `help:"Bootstrap address; the n-th broker is on the n-th port after it." default:"127.0.0.1:9092" placeholder:"HOST:PORT"`
 	Admin       string   `help:"Management address." default:"127.0.0.1:9080" placeholder:"HOST:PORT"`
 	Kafka       []string `help:"Use this Kafka in place of the embedded one." placeholder:"HOST:PORT"`
@@ -38,7 +38,7 @@ func (c *devCmd) Run(ctx context.Context, e *env) error {
 }
 
 type serveCmd struct {
-	Config string `help:"Configuration file." required:"" type:"path" placeholder:"FILE"`
+	Config string `help:"Configuration file." required:"" placeholder:"FILE"`
 }
 
 func (c *serveCmd) Run(ctx context.Context, e *env) error {
@@ -50,7 +50,7 @@ func (c *serveCmd) Run(ctx context.Context, e *env) error {
 }
 
 type checkCmd struct {
-	Config string `help:"Configuration file." required:"" type:"path" placeholder:"FILE"`
+	Config string `help:"Configuration file." required:"" placeholder:"FILE"`
 }
 
 func (c *checkCmd) Run(e *env) error {

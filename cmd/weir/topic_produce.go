@@ -47,7 +47,11 @@ func (c *topicProduceCmd) Run(ctx context.Context, e *env) error {
 		return topicError(c.Topic, p.err)
 	}
 	if e.Output == "table" {
-		fmt.Fprintf(e.err, "%d records written to %s\n", p.written, c.Topic)
+		records := "records"
+		if p.written == 1 {
+			records = "record"
+		}
+		fmt.Fprintf(e.err, "%d %s written to %s\n", p.written, records, c.Topic)
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ type userCreateCmd struct {
 	Instance     string `arg:"" help:"Name or id of the instance."`
 	Name         string `arg:"" help:"Name of the user, unique within the instance."`
 	PasswordFile string `help:"Take the password from this file, - for stdin; generated if absent." placeholder:"FILE"`
-	Dir          string `help:"Where the client files go. Default: INSTANCE-NAME; with -o json none are written." placeholder:"DIR" type:"path"`
+	Dir          string `help:"Where the client files go. Default: INSTANCE-NAME; with -o json none are written." placeholder:"DIR"`
 	Force        bool   `help:"Overwrite client files."`
 }
 
