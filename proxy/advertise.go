@@ -131,7 +131,7 @@ func (c *conn) advertise(resp *kmsg.ApiVersionsResponse) {
 
 // needs lists, for each feature that means something to a client, the keys
 // without which it must not be seen; other features are the pool's own business.
-var needs = map[string][]kmsg.Key{
+var needs = map[string][]kmsg.Key{ //nolint:gochecknoglobals // read-only table
 	"transaction.version": {kmsg.Produce, kmsg.EndTxn},
 	"group.version":       {kmsg.ConsumerGroupHeartbeat, kmsg.ConsumerGroupDescribe},
 	"share.version":       {kmsg.ShareGroupHeartbeat, kmsg.ShareGroupDescribe, kmsg.ShareFetch, kmsg.ShareAcknowledge},

@@ -195,7 +195,7 @@ func (c *conn) next() ([]byte, error) {
 			c.raw.release()
 			c.buffering.Store(false)
 		}
-		if err := c.nc.SetReadDeadline(noDeadline); err != nil {
+		if err := c.nc.SetReadDeadline(time.Time{}); err != nil {
 			return nil, err
 		}
 	}

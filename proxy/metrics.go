@@ -1,14 +1,9 @@
 package proxy
 
 import (
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
-
-// noDeadline clears a deadline.
-var noDeadline = time.Time{}
 
 // metrics of the Kafka face. None has an instance in a label.
 type metrics struct {

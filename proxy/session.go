@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"time"
 
 	"weir/auth"
 	"weir/proxy/rewrite"
@@ -50,7 +51,7 @@ func (c *conn) openSession() error {
 		return &closing{reason: reasonRevoked}
 	}
 	c.srv.metrics.sessions.Inc()
-	return c.raw.SetDeadline(noDeadline)
+	return c.raw.SetDeadline(time.Time{})
 }
 
 // foreign tells whether a text names what is not this instance's: a broker's

@@ -18,7 +18,7 @@ type API struct {
 
 // table is the security boundary: a key or version that is absent is refused
 // and not advertised.
-var table = []API{
+var table = []API{ //nolint:gochecknoglobals // read-only table
 	{Key: kmsg.Produce, Min: 3, Max: 13, Says: 0, Map: mapProduce},
 	{Key: kmsg.Fetch, Min: 4, Max: 18, Says: 4, Map: mapFetch},
 	{Key: kmsg.ListOffsets, Min: 1, Max: 11, Says: 1, Map: typed(listOffsets)},
@@ -63,7 +63,7 @@ var table = []API{
 func Table() []API { return table }
 
 // rowOf is the index of each key's row in table plus one, 0 for keys without.
-var rowOf = func() (rows [128]uint8) {
+var rowOf = func() (rows [128]uint8) { //nolint:gochecknoglobals // read-only table
 	for i, a := range table {
 		rows[a.Key] = uint8(i + 1)
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // flexibleFrom is, per key, the first version with compact encodings (KIP-482).
-var flexibleFrom = flexibleVersions()
+var flexibleFrom = flexibleVersions() //nolint:gochecknoglobals // read-only table
 
 // Flexible says whether requests of this version have header v2.
 func Flexible(key, version int16) bool {
