@@ -101,7 +101,7 @@ func (s scenario) run(t *testing.T, version int16) {
 	s.check(t, "response", version, join(pieces))
 }
 
-func (s scenario) wantError(t *testing.T, err error) {
+func (s scenario) wantError(t testing.TB, err error) {
 	t.Helper()
 	var e *Error
 	if !errors.As(err, &e) || e.Reason != s.err {
@@ -142,7 +142,7 @@ func (s scenario) blank(file string, version int16) message {
 	return m
 }
 
-func (s scenario) decode(t *testing.T, file string, version int16, body []byte) message {
+func (s scenario) decode(t testing.TB, file string, version int16, body []byte) message {
 	t.Helper()
 	m := s.blank(file, version)
 	if err := m.ReadFrom(body); err != nil {
@@ -152,7 +152,7 @@ func (s scenario) decode(t *testing.T, file string, version int16, body []byte) 
 }
 
 // body encodes the scenario's file of that name.
-func (s scenario) body(t *testing.T, file string, version int16) []byte {
+func (s scenario) body(t testing.TB, file string, version int16) []byte {
 	t.Helper()
 	m := s.blank(file, version)
 	unmarshal(t, s.name+": "+file, s.files[file], m)
@@ -160,7 +160,7 @@ func (s scenario) body(t *testing.T, file string, version int16) []byte {
 	return m.AppendTo(nil)
 }
 
-func (s scenario) pool(t *testing.T) *fakePool {
+func (s scenario) pool(t testing.TB) *fakePool {
 	if s.files["pool"] == "" {
 		return newFakePool("acme.orders", "acme.payments", "other.orders")
 	}
@@ -182,7 +182,7 @@ func (s scenario) pool(t *testing.T) *fakePool {
 	return p
 }
 
-func loadScenarios(t *testing.T) []scenario {
+func loadScenarios(t testing.TB) []scenario {
 	paths, err := filepath.Glob("testdata/*/*.txtar")
 	if err != nil {
 		t.Fatal(err)
@@ -220,7 +220,7 @@ func loadScenarios(t *testing.T) []scenario {
 }
 
 // parseVersions reads "0-2,4".
-func parseVersions(t *testing.T, path, list string) []int16 {
+func parseVersions(t testing.TB, path, list string) []int16 {
 	var versions []int16
 	for span := range strings.SplitSeq(strings.TrimSpace(list), ",") {
 		from, to, isRange := strings.Cut(strings.TrimSpace(span), "-")
@@ -240,7 +240,7 @@ func parseVersions(t *testing.T, path, list string) []int16 {
 }
 
 // unmarshal expands text as a template and reads it, strictly, as JSON into v.
-func unmarshal(t *testing.T, what, text string, v any) {
+func unmarshal(t testing.TB, what, text string, v any) {
 	t.Helper()
 	tmpl, err := template.New(what).Funcs(template.FuncMap{
 		"id": func(physical string) (string, error) { return toJSON(idOf(physical)) },
@@ -270,7 +270,7 @@ func toJSON(v any) (string, error) {
 	return string(raw), err
 }
 
-func show(t *testing.T, v any) string {
+func show(t testing.TB, v any) string {
 	raw, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		t.Fatal(err)
