@@ -35,7 +35,7 @@ func (s *Server) drain(now <-chan struct{}, accepting, wg *sync.WaitGroup) {
 	accepting.Wait() // from here on the registry is complete
 	s.conns.each(func(c *conn) {
 		// Not a security decision: which connection goes first does not matter.
-		delay := time.Duration(rand.Int64N(int64(s.cfg.DrainSpread) + 1)) //nolint:gosec // spread, no secret
+		delay := time.Duration(rand.Int64N(int64(s.cfg.DrainSpread) + 1))
 		t := time.AfterFunc(delay, c.drain)
 		context.AfterFunc(c.ctx, func() { t.Stop() })
 	})
