@@ -147,7 +147,7 @@ func (a answer) problem(t *testing.T) api.Problem {
 	if got := a.header.Get("Content-Type"); got != api.ProblemContentType {
 		t.Errorf("Content-Type is %q", got)
 	}
-	if p.Status != a.status || p.RequestID == "" || p.RequestID != a.header.Get("Request-Id") || p.Type != problemBase+p.Code || p.Detail == "" {
+	if p.Status != a.status || p.RequestID == "" || p.RequestID != a.header.Get("Request-Id") || p.Type != api.ProblemBase+p.Code || p.Detail == "" {
 		t.Errorf("malformed problem: %s", a.body)
 	}
 	return p

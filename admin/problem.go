@@ -7,9 +7,6 @@ import (
 	"weir/admin/api"
 )
 
-// problemBase is where the codes are explained.
-const problemBase = "https://weir.example/errors/"
-
 // code is the immutable id of a failure that a caller may see: clients branch
 // on it, so one is never renamed and never given another meaning.
 type code string
@@ -99,7 +96,7 @@ func kindOf(c code) problemKind {
 func problem(c code, format string, args ...any) *api.Problem {
 	k := kindOf(c)
 	return &api.Problem{
-		Type:      problemBase + string(c),
+		Type:      api.ProblemBase + string(c),
 		Title:     k.title,
 		Status:    k.status,
 		Code:      string(c),

@@ -22,6 +22,9 @@ type FieldError struct {
 	Message  string `json:"message"`
 }
 
+// ProblemBase and a code are the type of a Problem: where the code is explained.
+const ProblemBase = "https://weir.example/errors/"
+
 // ProblemContentType is the media type of a Problem.
 const ProblemContentType = "application/problem+json"
 

@@ -60,7 +60,8 @@ func fail(e *env, err error) int {
 			return exitConfig
 		}
 	case !errors.As(err, &problem):
-		problem = &api.Problem{Code: f.code, Detail: f.message, Try: strings.Join(f.try, "\n")}
+		problem = localProblem(f.code, f.message)
+		problem.Try = strings.Join(f.try, "\n")
 	}
 	if e.Output == "json" {
 		_ = json.NewEncoder(e.err).Encode(problem) // nobody left to tell
@@ -107,8 +108,14 @@ func sentence(p *api.Problem) string {
 	return text
 }
 
+// localProblem is a problem that no server sent, hence without a status.
+func localProblem(code, detail string) *api.Problem {
+	title := strings.ReplaceAll(code, "-", " ")
+	return &api.Problem{Type: api.ProblemBase + code, Title: strings.ToUpper(title[:1]) + title[1:], Code: code, Detail: detail}
+}
+
 func configProblem(c *gateway.ConfigError) *api.Problem {
-	p := &api.Problem{Code: "config", Detail: fmt.Sprintf("%d mistakes in the configuration.", len(c.Mistakes))}
+	p := localProblem("config", fmt.Sprintf("%d mistakes in the configuration.", len(c.Mistakes)))
 	for _, m := range c.Mistakes {
 		p.Errors = append(p.Errors, api.FieldError{Location: fmt.Sprintf("%s:%d:%d %s", m.File, m.Line, m.Column, m.Path), Message: m.Text})
 	}
