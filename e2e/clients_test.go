@@ -115,8 +115,10 @@ func (w *world) console(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	java := func(class string, args ...string) *exec.Cmd {
-		return exec.CommandContext(t.Context(), "java", append([]string{"-Xmx256m", "-cp", filepath.Join(libs, "*"), class,
-			"--bootstrap-server", w.bootstrap(), "--command-config", props, "--topic", "console"}, args...)...)
+		return exec.CommandContext(t.Context(), "java", append([]string{
+			"-Xmx256m", "-cp", filepath.Join(libs, "*"), class,
+			"--bootstrap-server", w.bootstrap(), "--command-config", props, "--topic", "console",
+		}, args...)...)
 	}
 	produce := java("org.apache.kafka.tools.ConsoleProducer")
 	produce.Stdin = strings.NewReader(in.String())

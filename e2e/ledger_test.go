@@ -46,8 +46,10 @@ type ledger struct {
 var numbers = regexp.MustCompile(`\d[\d.:|]*`)
 
 func newLedger(t *testing.T, name string) *ledger {
-	return &ledger{name: name, t: t, acked: map[string]bool{}, places: map[string]map[string]bool{}, info: map[string]int{},
-		latency: map[string][]time.Duration{}}
+	return &ledger{
+		name: name, t: t, acked: map[string]bool{}, places: map[string]map[string]bool{}, info: map[string]int{},
+		latency: map[string][]time.Duration{},
+	}
 }
 
 func (l *ledger) Write(p []byte) (int, error) {

@@ -116,21 +116,16 @@ func (s *Server) Serve(ctx context.Context, now <-chan struct{}) error {
 	life, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
 	var wg, accepting sync.WaitGroup
-	failed := make(chan error, len(s.listeners))
 	for _, l := range s.listeners {
 		accepting.Go(func() {
-			if err := s.accept(life, l, &wg); err != nil {
-				failed <- err
-			}
+			s.accept(life, l, &wg)
 		})
 	}
 	wg.Go(func() { s.janitor(life) })
 
-	var err error
 	select {
 	case <-ctx.Done():
 		s.drain(now, &accepting, &wg)
-	case err = <-failed:
 	case <-now:
 	}
 	s.closeListeners()
@@ -138,11 +133,11 @@ func (s *Server) Serve(ctx context.Context, now <-chan struct{}) error {
 	accepting.Wait()
 	s.conns.each(func(c *conn) { c.close(&closing{reason: reasonStopped}) })
 	wg.Wait()
-	return err
+	return nil
 }
 
 // accept serves every connection of one listener until it is closed.
-func (s *Server) accept(ctx context.Context, l *listener, wg *sync.WaitGroup) error {
+func (s *Server) accept(ctx context.Context, l *listener, wg *sync.WaitGroup) {
 	delay := time.Duration(0)
 	for {
 		raw, err := l.ln.Accept()
@@ -150,13 +145,13 @@ func (s *Server) accept(ctx context.Context, l *listener, wg *sync.WaitGroup) er
 		case err == nil:
 			delay = 0
 		case errors.Is(err, net.ErrClosed):
-			return nil
+			return
 		default:
 			// Out of descriptors, mostly: as net/http, wait and go on.
 			delay = min(max(5*time.Millisecond, 2*delay), time.Second)
 			s.cfg.Log.Warn("accept failed", "listener", l.Address, "err", err, "retry_in", delay)
 			if !wait(ctx, delay) {
-				return nil
+				return
 			}
 			continue
 		}

@@ -28,8 +28,14 @@ func TestUnreachableBroker(t *testing.T) {
 			t.Errorf("heartbeat: code %d, want NOT_COORDINATOR", code)
 		}
 	}
-	if _, err := send(c, kmsg.NewPtrListGroupsRequest(), 4); err == nil {
-		t.Error("a request to a broker that is not there was answered")
+	for _, req := range []kmsg.Request{kmsg.NewPtrListGroupsRequest(), kmsg.NewPtrFetchRequest(), kmsg.NewPtrProduceRequest()} {
+		c := r.dial(3, "")
+		if err := login(c, "u@i-a"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := send(c, req, 4); err == nil {
+			t.Errorf("%s to a broker that is not there was answered", kmsg.NameForKey(req.Key()))
+		}
 	}
 	r.logs(reasonUnreachable)
 }

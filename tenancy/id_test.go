@@ -10,8 +10,17 @@ import (
 
 func TestParseIDs(t *testing.T) {
 	tests := []struct{ in, want string }{ // want: part of the error, "" if valid
-		{"ab", ""}, {"demo", ""}, {"i-7k2m9x4q", ""}, {"a9", ""}, {"a--b", ""}, {strings.Repeat("a", 32), ""},
-		{"b1", ""}, {"b-1", ""}, {"bb1-x", ""}, {"b1x-y", ""}, {"xn-a", ""},
+		{"ab", ""},
+		{"demo", ""},
+		{"i-7k2m9x4q", ""},
+		{"a9", ""},
+		{"a--b", ""},
+		{strings.Repeat("a", 32), ""},
+		{"b1", ""},
+		{"b-1", ""},
+		{"bb1-x", ""},
+		{"b1x-y", ""},
+		{"xn-a", ""},
 		{"", "has 0 characters: use 2 to 32"},
 		{"a", "has 1 characters"},
 		{strings.Repeat("a", 33), "has 33 characters"},
@@ -41,10 +50,16 @@ func TestParseIDs(t *testing.T) {
 
 func TestParseUserName(t *testing.T) {
 	tests := []struct{ in, want string }{
-		{"a", ""}, {"Alice.B_c-9", ""}, {"-", ""}, {strings.Repeat("z", 64), ""},
+		{"a", ""},
+		{"Alice.B_c-9", ""},
+		{"-", ""},
+		{strings.Repeat("z", 64), ""},
 		{"", "has 0 characters: use 1 to 64"},
 		{strings.Repeat("z", 65), "has 65 characters"},
-		{"a@b", "character 2"}, {"a b", "character 2"}, {"é", "character 1"}, {"a\x00", "character 2"},
+		{"a@b", "character 2"},
+		{"a b", "character 2"},
+		{"é", "character 1"},
+		{"a\x00", "character 2"},
 	}
 	for _, tt := range tests {
 		got, err := ParseUserName(tt.in)
@@ -54,8 +69,15 @@ func TestParseUserName(t *testing.T) {
 
 func TestCheckName(t *testing.T) {
 	tests := []struct{ in, want string }{
-		{"a", ""}, {"standard-2", ""}, {"a-", ""}, {strings.Repeat("a", 63), ""},
-		{"", "plan name"}, {strings.Repeat("a", 64), "use 1 to 63"}, {"2a", "begins with"}, {"a_", "character 2"}, {"a.b", "character 2"},
+		{"a", ""},
+		{"standard-2", ""},
+		{"a-", ""},
+		{strings.Repeat("a", 63), ""},
+		{"", "plan name"},
+		{strings.Repeat("a", 64), "use 1 to 63"},
+		{"2a", "begins with"},
+		{"a_", "character 2"},
+		{"a.b", "character 2"},
 	}
 	for _, tt := range tests {
 		checkParse(t, "plan name", tt.in, CheckName("plan name", tt.in), tt.in, tt.want)

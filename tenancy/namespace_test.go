@@ -80,13 +80,25 @@ func TestTopic(t *testing.T) {
 		in   string
 		want error
 	}{
-		{"orders", nil}, {"...", nil}, {"A_b-9.z", nil}, {"__schemas", nil}, {"acme.x", nil},
+		{"orders", nil},
+		{"...", nil},
+		{"A_b-9.z", nil},
+		{"__schemas", nil},
+		{"acme.x", nil},
 		{strings.Repeat("a", 244), nil},
 		{strings.Repeat("a", 245), ErrTopicName},
-		{"", ErrTopicName}, {".", ErrTopicName}, {"..", ErrTopicName},
-		{"a b", ErrTopicName}, {"a/b", ErrTopicName}, {"ä", ErrTopicName}, {"a\x00", ErrTopicName}, {"*", ErrTopicName},
-		{"__consumer_offsets", ErrTopicReserved}, {"__transaction_state", ErrTopicReserved},
-		{"__share_group_state", ErrTopicReserved}, {"__cluster_metadata", ErrTopicReserved},
+		{"", ErrTopicName},
+		{".", ErrTopicName},
+		{"..", ErrTopicName},
+		{"a b", ErrTopicName},
+		{"a/b", ErrTopicName},
+		{"ä", ErrTopicName},
+		{"a\x00", ErrTopicName},
+		{"*", ErrTopicName},
+		{"__consumer_offsets", ErrTopicReserved},
+		{"__transaction_state", ErrTopicReserved},
+		{"__share_group_state", ErrTopicReserved},
+		{"__cluster_metadata", ErrTopicReserved},
 	}
 	for _, tt := range tests {
 		got, err := s.Topic(tt.in)

@@ -206,7 +206,7 @@ func (c *Conn) Reauthenticate(ctx context.Context) error {
 // within runs fn, whose reads and writes on conn fail once ctx ends. The
 // connection has no deadline afterwards.
 func within(ctx context.Context, conn net.Conn, fn func() error) error {
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	err := fn()
 	switch {
 	case stop():

@@ -95,13 +95,11 @@ func (e effect) repeated(before consumed) consumed {
 type anchors struct{ effects map[*syntax.Regexp]effect }
 
 // measure notes the effect of re and of all its parts.
-func (a anchors) measure(re *syntax.Regexp) effect {
+func (a anchors) measure(re *syntax.Regexp) {
 	for _, sub := range re.Sub {
 		a.measure(sub)
 	}
-	e := effect{a.leave(re, nothing), a.leave(re, something)}
-	a.effects[re] = e
-	return e
+	a.effects[re] = effect{a.leave(re, nothing), a.leave(re, something)}
 }
 
 // leave is what has been consumed after re, by the effects of its parts.

@@ -40,7 +40,7 @@ func (s *sink) int32(v int32) {
 	}
 }
 
-func (s *sink) int64(v int64) {
+func (s *sink) int64(v int64) { //nolint:unparam // only -1 today; one method per wire type
 	s.size += 8
 	if !s.dry {
 		s.b = binary.BigEndian.AppendUint64(s.b, uint64(v))

@@ -15,10 +15,10 @@ import (
 // Leaders need no such answer: clients ask for new metadata after a closed
 // connection.
 func Unreachable(key, version int16, body []byte) (answer [][]byte, ok bool) {
-	req := kmsg.RequestForKey(key)
-	if req == nil {
-		return nil, false
+	if !servedByCoordinator(kmsg.Key(key)) {
+		return nil, false // also because Decode is not for Produce and Fetch
 	}
+	req := kmsg.RequestForKey(key)
 	req.SetVersion(version)
 	if err := Decode(req, body); err != nil {
 		return nil, false
@@ -32,6 +32,17 @@ func Unreachable(key, version int16, body []byte) (answer [][]byte, ok bool) {
 	}
 	resp.SetVersion(version)
 	return [][]byte{resp.AppendTo(nil)}, true
+}
+
+// servedByCoordinator says whether a coordinator serves a key.
+func servedByCoordinator(key kmsg.Key) bool {
+	switch key {
+	case kmsg.JoinGroup, kmsg.SyncGroup, kmsg.Heartbeat, kmsg.LeaveGroup, kmsg.ConsumerGroupHeartbeat,
+		kmsg.OffsetCommit, kmsg.OffsetFetch, kmsg.OffsetDelete,
+		kmsg.InitProducerID, kmsg.AddPartitionsToTxn, kmsg.AddOffsetsToTxn, kmsg.EndTxn, kmsg.TxnOffsetCommit:
+		return true
+	}
+	return false
 }
 
 // refusedForTxn is nil unless a transaction's coordinator serves the request.

@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"bytes"
+	"strconv"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -47,9 +48,17 @@ func TestUnreachable(t *testing.T) {
 			}
 		})
 	}
-	for _, req := range []kmsg.Request{
-		&kmsg.InitProducerIDRequest{}, &kmsg.MetadataRequest{}, &kmsg.ListOffsetsRequest{}, &kmsg.FindCoordinatorRequest{},
-	} {
+	answered := map[kmsg.Key]bool{}
+	for _, req := range requests {
+		answered[kmsg.Key(req.Key())] = true
+	}
+	others := []kmsg.Request{&kmsg.InitProducerIDRequest{}} // any broker serves it without an id
+	for _, api := range Table() {
+		if !answered[api.Key] {
+			others = append(others, kmsg.RequestForKey(int16(api.Key)))
+		}
+	}
+	for _, req := range others {
 		eachVersion(t, req, func(t *testing.T, version int16) {
 			if answer, ok := Unreachable(req.Key(), version, req.AppendTo(nil)); ok {
 				t.Errorf("answered %x, want the connection closed", answer)
@@ -61,7 +70,7 @@ func TestUnreachable(t *testing.T) {
 func eachVersion(t *testing.T, req kmsg.Request, check func(*testing.T, int16)) {
 	api, _ := Lookup(req.Key(), 0)
 	for version := api.Min; version <= api.Max; version++ {
-		t.Run(kmsg.NameForKey(req.Key())+"/v"+string(rune('0'+version)), func(t *testing.T) {
+		t.Run(kmsg.NameForKey(req.Key())+"/v"+strconv.Itoa(int(version)), func(t *testing.T) {
 			req.SetVersion(version)
 			check(t, version)
 		})

@@ -141,12 +141,10 @@ func (c *cursor) str() []byte {
 }
 
 // records steps over a records field, which may be null, without a look inside.
-func (c *cursor) records() []byte {
-	n := c.length(4)
-	if n <= 0 {
-		return nil
+func (c *cursor) records() {
+	if n := c.length(4); n > 0 {
+		c.skip(n)
 	}
-	return c.take(n)
 }
 
 // tags reads the number of tagged fields that follow (KIP-482); 0 if the
