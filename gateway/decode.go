@@ -19,10 +19,16 @@ type decoder struct {
 	file     string
 	at       map[string]token.Position // by path
 	mistakes []Mistake
+	broken   map[string]bool // paths with a mistake, or meant by a misspelt key
 }
 
 // fail notes a mistake at the place of path, or of the nearest value around it.
+// What is missing only because of another mistake is not said again.
 func (d *decoder) fail(path, code, format string, args ...any) {
+	if code == codeMissing && d.isBroken(path) {
+		return
+	}
+	d.broken[path] = true
 	var pos token.Position
 	for p := path; ; p = parent(p) {
 		if found, ok := d.at[p]; ok {
@@ -37,6 +43,15 @@ func (d *decoder) fail(path, code, format string, args ...any) {
 		File: d.file, Line: pos.Line, Column: pos.Column,
 		Path: path, Code: code, Text: fmt.Sprintf(format, args...),
 	})
+}
+
+func (d *decoder) isBroken(path string) bool {
+	for ; path != ""; path = parent(path) {
+		if d.broken[path] {
+			return true
+		}
+	}
+	return false
 }
 
 // parent of "a[0].b" is "a[0]", then "a", then "".
@@ -91,7 +106,12 @@ func (d *decoder) mapping(node ast.Node, path string, v reflect.Value) {
 		d.at[at] = *tk.Position
 		i, known := fields[tk.Value]
 		if !known {
-			d.fail(at, codeUnknownKey, "unknown key%s", didYouMean(tk.Value, fields))
+			hint := ""
+			if meant := didYouMean(tk.Value, fields); meant != "" {
+				hint = "; did you mean " + meant + "?"
+				d.broken[join(path, meant)] = true
+			}
+			d.fail(at, codeUnknownKey, "unknown key%s", hint)
 			continue
 		}
 		d.value(it.Value(), at, v.Field(i))
@@ -182,7 +202,7 @@ func didYouMean(key string, known map[string]int) string {
 	if best == "" || edits > 2 || edits > 1 && len(best) <= 3 {
 		return ""
 	}
-	return "; did you mean " + best + "?"
+	return best
 }
 
 // distance is the number of single-letter edits, swaps of neighbours counting

@@ -219,8 +219,14 @@ func (d *dev) assemble(listen address) (*assembly, error) {
 		return nil, fmt.Errorf("dev listeners: %w", err)
 	}
 	f.domains = nil // see devDomain
+	gateway := ""
+	if d.o.Redis == "" {
+		// Nobody else is on this Redis: a run that was killed leaves no second
+		// gateway behind for which changes would wait.
+		gateway = "dev"
+	}
 	return &assembly{
-		log: d.log, version: d.o.Version, rdb: d.rdb, pepper: d.secrets.Pepper,
+		log: d.log, version: d.o.Version, gateway: gateway, rdb: d.rdb, pepper: d.secrets.Pepper,
 		pools: []upstream.Config{d.pool}, faces: f, adminAddress: d.o.Admin,
 		proxy: proxy.Config{AutoCreateTopics: true, DrainGrace: devDrainGrace, DrainSpread: devDrainSpread},
 		admin: admin.Config{TokenKey: d.secrets.TokenKey, Plans: []string{devPlan}, DefaultPool: devPool, CA: d.ca},

@@ -3,12 +3,13 @@ package gateway
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -42,165 +43,98 @@ type dumpEntry struct {
 	Values []text `json:"values"`
 }
 
-// text is any bytes: as they are where JSON can carry them, else in base64.
-type text string
+// text is any bytes: as they are where JSON can carry them, else in base64. A
+// struct, for encoding/json writes map keys of kind string without asking them.
+type text struct{ Raw string }
 
 const base64Mark = "base64:"
 
 // MarshalText makes text fit for JSON.
 func (t text) MarshalText() ([]byte, error) {
-	if utf8.ValidString(string(t)) && !strings.HasPrefix(string(t), base64Mark) {
-		return []byte(t), nil
+	if utf8.ValidString(t.Raw) && !strings.HasPrefix(t.Raw, base64Mark) {
+		return []byte(t.Raw), nil
 	}
-	return []byte(base64Mark + base64.StdEncoding.EncodeToString([]byte(t))), nil
+	return []byte(base64Mark + base64.StdEncoding.EncodeToString([]byte(t.Raw))), nil
 }
 
 // UnmarshalText is the inverse of MarshalText.
 func (t *text) UnmarshalText(b []byte) error {
 	encoded, ok := strings.CutPrefix(string(b), base64Mark)
 	if !ok {
-		*t = text(b)
+		t.Raw = string(b)
 		return nil
 	}
 	raw, err := base64.StdEncoding.DecodeString(encoded)
-	*t = text(raw)
+	t.Raw = string(raw)
 	return err
 }
 
-// dumpTries is how often a dump begins again because keys came or went meanwhile.
-const dumpTries = 100
-
-// takeDump reads everything at one moment: the keys are listed, and then read in
-// a transaction which lists them again. If the lists differ it starts over.
-func takeDump(ctx context.Context, rdb redis.UniversalClient) (*dump, error) {
-	for range dumpTries {
-		keys, err := listKeys(ctx, rdb)
+// takeDump reads everything. Nobody may write meanwhile; the server's own lock
+// covers a key only. It reads beside the protocol because that is a hundred
+// times as fast; plain is asked for what only the protocol tells.
+func takeDump(ctx context.Context, server *miniredis.Miniredis, plain redis.UniversalClient) (*dump, error) {
+	db := server.DB(0)
+	names := db.Keys()
+	d := &dump{Version: dumpVersion, Keys: make(map[text]*dumpKey, len(names))}
+	for _, name := range names {
+		k, err := takeKey(ctx, db, plain, name)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("key %q: %w", name, err)
 		}
-		d, same, err := tryDump(ctx, rdb, keys)
-		if err != nil || same {
-			return d, err
+		if ttl := db.TTL(name); ttl > 0 {
+			k.ExpireAt = time.Now().Add(ttl).UnixMilli()
 		}
+		d.Keys[text{name}] = k
 	}
-	return nil, fmt.Errorf("keys came and went during each of %d tries to read them", dumpTries)
+	return d, nil
 }
 
-// listKeys returns every key with its type: "type key", sorted by key.
-func listKeys(ctx context.Context, rdb redis.UniversalClient) (map[string]string, error) {
-	names, err := rdb.Keys(ctx, "*").Result()
-	if err != nil {
-		return nil, err
-	}
-	types := make(map[string]*redis.StatusCmd, len(names))
-	if _, err := rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for _, k := range names {
-			types[k] = p.Type(ctx, k)
-		}
-		return nil
-	}); err != nil {
-		return nil, err
-	}
-	out := make(map[string]string, len(names))
-	for k, t := range types {
-		out[k] = t.Val()
-	}
-	return out, nil
-}
-
-func tryDump(ctx context.Context, rdb redis.UniversalClient, keys map[string]string) (d *dump, same bool, err error) {
-	var names *redis.StringSliceCmd
-	reads := make(map[string]*keyRead, len(keys))
-	_, err = rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		names = p.Keys(ctx, "*")
-		for k, t := range keys {
-			reads[k] = newKeyRead(ctx, p, k, t)
-		}
-		return nil
-	})
-	if len(names.Val()) != len(keys) || slices.ContainsFunc(names.Val(), func(k string) bool { return keys[k] == "" }) {
-		return nil, false, nil // and an error is about a key that went
-	}
-	for k, r := range reads {
-		if r.kind.Val() != keys[k] {
-			return nil, false, nil
-		}
-	}
-	if err != nil {
-		return nil, false, err
-	}
-	d = &dump{Version: dumpVersion, Keys: make(map[text]*dumpKey, len(keys))}
-	for k, r := range reads {
-		if d.Keys[text(k)], err = r.result(); err != nil {
-			return nil, false, fmt.Errorf("key %q: %w", k, err)
-		}
-	}
-	return d, true, nil
-}
-
-// keyRead is the pending answers about one key.
-type keyRead struct {
-	kind   *redis.StatusCmd
-	expire *redis.DurationCmd
-	str    *redis.StringCmd
-	hash   *redis.MapStringStringCmd
-	set    *redis.StringSliceCmd
-	zset   *redis.ZSliceCmd
-	stream *redis.Cmd
-	info   *redis.Cmd
-}
-
-func newKeyRead(ctx context.Context, p redis.Pipeliner, key, kind string) *keyRead {
-	r := &keyRead{kind: p.Type(ctx, key), expire: p.PExpireTime(ctx, key)}
-	switch kind {
-	case "string":
-		r.str = p.Get(ctx, key)
-	case "hash":
-		r.hash = p.HGetAll(ctx, key)
-	case "set":
-		r.set = p.SMembers(ctx, key)
-	case "zset":
-		r.zset = p.ZRangeWithScores(ctx, key, 0, -1)
-	case "stream":
-		r.stream = p.Do(ctx, "XRANGE", key, "-", "+")
-		r.info = p.Do(ctx, "XINFO", "STREAM", key)
-	}
-	return r
-}
-
-func (r *keyRead) result() (*dumpKey, error) {
-	k := &dumpKey{Type: r.kind.Val(), ExpireAt: max(0, r.expire.Val().Milliseconds())}
+func takeKey(ctx context.Context, db *miniredis.RedisDB, plain redis.UniversalClient, name string) (*dumpKey, error) {
+	k := &dumpKey{Type: db.Type(name)}
 	switch k.Type {
 	case "string":
-		v := text(r.str.Val())
-		k.String = &v
+		v, err := db.Get(name)
+		k.String = &text{v}
+		return k, err
 	case "hash":
-		k.Hash = make(map[text]text)
-		for f, v := range r.hash.Val() {
-			k.Hash[text(f)] = text(v)
+		fields, err := db.HKeys(name)
+		k.Hash = make(map[text]text, len(fields))
+		for _, f := range fields {
+			k.Hash[text{f}] = text{db.HGet(name, f)}
 		}
+		return k, err
 	case "set":
-		for _, m := range r.set.Val() {
-			k.Set = append(k.Set, text(m))
+		members, err := db.Members(name)
+		for _, m := range members {
+			k.Set = append(k.Set, text{m})
 		}
+		return k, err
 	case "zset":
-		k.ZSet = make(map[text]float64)
-		for _, z := range r.zset.Val() {
-			member, _ := z.Member.(string)
-			k.ZSet[text(member)] = z.Score
+		scores, err := db.SortedSet(name)
+		k.ZSet = make(map[text]float64, len(scores))
+		for m, score := range scores {
+			k.ZSet[text{m}] = score
 		}
+		return k, err
 	case "stream":
-		return k, r.streamResult(k)
-	default:
-		return nil, fmt.Errorf("type %s is not kept in the file", k.Type)
+		return k, k.takeStream(ctx, db, plain, name)
 	}
-	return k, nil
+	return nil, fmt.Errorf("type %s is not kept in the file", k.Type)
 }
 
-// streamResult reads raw answers: go-redis's own turn an entry's fields into a
-// map and lose their order.
-func (r *keyRead) streamResult(k *dumpKey) error {
-	info, err := r.info.Slice()
+func (k *dumpKey) takeStream(ctx context.Context, db *miniredis.RedisDB, plain redis.UniversalClient, name string) error {
+	entries, err := db.Stream(name)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		entry := dumpEntry{ID: e.ID}
+		for _, v := range e.Values {
+			entry.Values = append(entry.Values, text{v})
+		}
+		k.Stream = append(k.Stream, entry)
+	}
+	info, err := plain.Do(ctx, "XINFO", "STREAM", name).Slice()
 	if err != nil {
 		return err
 	}
@@ -208,24 +142,6 @@ func (r *keyRead) streamResult(k *dumpKey) error {
 		if info[i] == "last-generated-id" {
 			k.LastID, _ = info[i+1].(string)
 		}
-	}
-	entries, err := r.stream.Slice()
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		pair, _ := e.([]any)
-		if len(pair) != 2 {
-			return fmt.Errorf("entry %v is no pair", e)
-		}
-		id, _ := pair[0].(string)
-		values, _ := pair[1].([]any)
-		entry := dumpEntry{ID: id}
-		for _, v := range values {
-			s, _ := v.(string)
-			entry.Values = append(entry.Values, text(s))
-		}
-		k.Stream = append(k.Stream, entry)
 	}
 	return nil
 }
@@ -236,8 +152,8 @@ func (d *dump) restore(ctx context.Context, rdb redis.UniversalClient) error {
 		return fmt.Errorf("format %d is not known here, only %d", d.Version, dumpVersion)
 	}
 	for key, k := range d.Keys {
-		if _, err := rdb.TxPipelined(ctx, func(p redis.Pipeliner) error { return k.restore(ctx, p, string(key)) }); err != nil {
-			return fmt.Errorf("key %q: %w", key, err)
+		if _, err := rdb.TxPipelined(ctx, func(p redis.Pipeliner) error { return k.restore(ctx, p, key.Raw) }); err != nil {
+			return fmt.Errorf("key %q: %w", key.Raw, err)
 		}
 	}
 	return nil
@@ -247,20 +163,20 @@ func (k *dumpKey) restore(ctx context.Context, p redis.Pipeliner, key string) er
 	switch k.Type {
 	case "string":
 		if k.String == nil {
-			return fmt.Errorf("has no string")
+			return errors.New("has no value")
 		}
-		p.Set(ctx, key, string(*k.String), 0)
+		p.Set(ctx, key, k.String.Raw, 0)
 	case "hash":
 		for f, v := range k.Hash {
-			p.HSet(ctx, key, string(f), string(v))
+			p.HSet(ctx, key, f.Raw, v.Raw)
 		}
 	case "set":
 		for _, m := range k.Set {
-			p.SAdd(ctx, key, string(m))
+			p.SAdd(ctx, key, m.Raw)
 		}
 	case "zset":
 		for m, score := range k.ZSet {
-			p.ZAdd(ctx, key, redis.Z{Score: score, Member: string(m)})
+			p.ZAdd(ctx, key, redis.Z{Score: score, Member: m.Raw})
 		}
 	case "stream":
 		k.restoreStream(ctx, p, key)
@@ -278,7 +194,7 @@ func (k *dumpKey) restoreStream(ctx context.Context, p redis.Pipeliner, key stri
 	for _, e := range k.Stream {
 		values := make([]any, len(e.Values))
 		for i, v := range e.Values {
-			values[i] = string(v)
+			values[i] = v.Raw
 		}
 		p.XAdd(ctx, &redis.XAddArgs{Stream: key, ID: e.ID, Values: values})
 		last = e.ID

@@ -9,8 +9,10 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
@@ -24,41 +26,84 @@ type embeddedRedis struct {
 	file   string
 	log    *slog.Logger
 
-	plain redis.UniversalClient // without the saving hook
+	plain  redis.UniversalClient // without the saving hook
+	relays sync.WaitGroup        // of every connection
 
-	writes atomic.Int64 // write commands that Redis has answered
-	mu     sync.Mutex   // one save at a time
-	saved  int64        // the value of writes that the file contains; under mu
+	// content is held for reading by who writes, and wholly by who saves or
+	// expires keys: what is saved is the content of one moment.
+	content sync.RWMutex
+	writes  atomic.Int64 // write commands that Redis has answered
+	mu      sync.Mutex   // one save at a time
+	saved   int64        // the value of writes that the file contains; under mu
+	stop    chan struct{}
+	clock   sync.WaitGroup
 }
+
+// expireEvery is how often time passes for keys that expire. miniredis can do it
+// at every command instead, at a cost that grows with the number of keys.
+const expireEvery = 100 * time.Millisecond
 
 // embedRedis starts a Redis with the content of file, if there is one.
 func embedRedis(ctx context.Context, file string, log *slog.Logger) (*embeddedRedis, error) {
-	e := &embeddedRedis{server: miniredis.NewMiniRedis(), file: file, log: log}
+	e := &embeddedRedis{server: miniredis.NewMiniRedis(), file: file, log: log, stop: make(chan struct{})}
 	e.plain = e.newClient()
-	e.server.ClockTTL(true) // else keys would never expire
-	data, err := os.ReadFile(file)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return e, nil
-	case err != nil:
-		return nil, fmt.Errorf("embedded redis: %w", err)
+	if err := e.restore(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("embedded redis: %w", err), e.shut())
+	}
+	e.clock.Go(e.expire)
+	return e, nil
+}
+
+func (e *embeddedRedis) restore(ctx context.Context) error {
+	data, err := os.ReadFile(e.file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
 	}
 	var d dump
 	if err := json.Unmarshal(data, &d); err != nil {
-		return nil, fmt.Errorf("embedded redis: %s: %w; start over with --fresh", file, err)
+		return fmt.Errorf("%s: %w; start over with --fresh", e.file, err)
 	}
 	if err := d.restore(ctx, e.plain); err != nil {
-		return nil, fmt.Errorf("embedded redis: %s: %w; start over with --fresh", file, err)
+		return fmt.Errorf("%s: %w; start over with --fresh", e.file, err)
 	}
-	return e, nil
+	return nil
+}
+
+// expire lets time pass until stop.
+func (e *embeddedRedis) expire() {
+	tick := time.NewTicker(expireEvery)
+	defer tick.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-e.stop:
+			return
+		case now := <-tick.C:
+			e.content.Lock()
+			e.server.FastForward(now.Sub(last))
+			e.content.Unlock()
+			last = now
+		}
+	}
 }
 
 func (e *embeddedRedis) newClient() redis.UniversalClient {
 	return newRedis(&redis.UniversalOptions{
 		Addrs:    []string{"embedded:6379"},
 		Protocol: 2,
-		Dialer:   func(context.Context, string, string) (net.Conn, error) { return e.server.Dial() },
+		Dialer:   func(context.Context, string, string) (net.Conn, error) { return e.dial() },
 	})
+}
+
+func (e *embeddedRedis) dial() (net.Conn, error) {
+	server, err := e.server.Dial()
+	if err != nil {
+		return nil, err
+	}
+	return relay(server, &e.relays), nil
 }
 
 // client returns a client whose writes are saved before they return.
@@ -88,7 +133,9 @@ func (e *embeddedRedis) save() {
 }
 
 func (e *embeddedRedis) dump() error {
-	d, err := takeDump(context.Background(), e.plain)
+	e.content.Lock()
+	d, err := takeDump(context.Background(), e.server, e.plain)
+	e.content.Unlock()
 	if err != nil {
 		return err
 	}
@@ -103,9 +150,16 @@ func (e *embeddedRedis) dump() error {
 func (e *embeddedRedis) close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	err := e.dump()
-	err = errors.Join(err, e.plain.Close())
+	return errors.Join(e.dump(), e.shut())
+}
+
+// shut stops without saving.
+func (e *embeddedRedis) shut() error {
+	close(e.stop)
+	e.clock.Wait()
+	err := e.plain.Close()
 	e.server.Close()
+	e.relays.Wait()
 	return err
 }
 
@@ -118,35 +172,34 @@ func (s saving) DialHook(next redis.DialHook) redis.DialHook { return next }
 // ProcessHook saves after a command that writes.
 func (s saving) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		err := next(ctx, cmd)
-		s.after(cmd)
-		return err
+		return s.saved([]redis.Cmder{cmd}, func() error { return next(ctx, cmd) })
 	}
 }
 
 // ProcessPipelineHook saves once after a pipeline, or a transaction, that writes.
 func (s saving) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		err := next(ctx, cmds)
-		s.after(cmds...)
-		return err
+		return s.saved(cmds, func() error { return next(ctx, cmds) })
 	}
 }
 
-// after also saves when a command failed: a script may have written before it did.
-func (s saving) after(cmds ...redis.Cmder) {
-	for _, cmd := range cmds {
-		if writes(cmd.Name()) {
-			s.redis.writes.Add(1)
-			s.redis.save()
-			return
-		}
+// saved runs the commands and saves if one may have written; also when they
+// failed: a script may have written before it did.
+func (s saving) saved(cmds []redis.Cmder, run func() error) error {
+	if !slices.ContainsFunc(cmds, writes) {
+		return run()
 	}
+	s.redis.content.RLock()
+	err := run()
+	s.redis.content.RUnlock()
+	s.redis.writes.Add(1)
+	s.redis.save()
+	return err
 }
 
 // writes says whether a command may change something; an unknown one may.
-func writes(name string) bool {
-	switch name {
+func writes(cmd redis.Cmder) bool {
+	switch cmd.Name() {
 	case "get", "mget", "exists", "type", "ttl", "pttl", "keys", "scan", "ping", "hello", "auth", "select", "client",
 		"command", "info", "time", "echo", "subscribe", "psubscribe", "unsubscribe", "publish", "watch", "unwatch", "multi", "exec",
 		"hget", "hgetall", "hmget", "hexists", "hlen", "hkeys", "hvals", "hscan",

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -27,6 +28,7 @@ import (
 type assembly struct {
 	log     *slog.Logger
 	version string
+	gateway string // this process among all that share the Redis; "": drawn
 	rdb     redis.UniversalClient
 	pepper  []byte
 	pools   []upstream.Config
@@ -62,7 +64,7 @@ func compose(a assembly) (*process, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	id := gatewayID()
+	id := cmp.Or(a.gateway, gatewayID())
 	p.store = tenancy.NewStore(a.rdb)
 	p.directory = tenancy.NewDirectory(tenancy.DirectoryConfig{Store: p.store, Gateway: id, Log: a.log})
 	purgers := make(map[string]admin.Purger)

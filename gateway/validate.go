@@ -23,7 +23,7 @@ import (
 // Load reads and checks a configuration file, and the files that it names. Its
 // error is a *ConfigError with every mistake at once.
 func Load(path string) (*Config, error) {
-	d := &decoder{file: path, at: map[string]token.Position{"": {Line: 1, Column: 1}}}
+	d := &decoder{file: path, at: map[string]token.Position{"": {Line: 1, Column: 1}}, broken: make(map[string]bool)}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, &ConfigError{[]Mistake{{File: path, Code: codeFile, Text: cause(err)}}}
@@ -233,6 +233,9 @@ func (v *validator) brokers(at string, b *BrokersConfig, c *Config, bindHost str
 
 // bind notes that path binds a port, and fails if another listener has it.
 func (v *validator) bind(bound map[string]string, path, host string, port int) {
+	if wildcard(host) {
+		host = ""
+	}
 	addr := net.JoinHostPort(host, strconv.Itoa(port))
 	if other, taken := bound[addr]; taken && port != 0 {
 		v.fail(path, codeValue, "port %d is bound by %s too", port, other)
