@@ -85,6 +85,9 @@ func (w *world) copyByFranz(ctx context.Context, t *testing.T, c *eosCopy) error
 // copySession copies until the group has committed the whole source.
 func (w *world) copySession(ctx context.Context, t *testing.T, c *eosCopy) error {
 	s, err := kgo.NewGroupTransactSession(w.options(c.in,
+		// Kafka 4 may refuse a transaction's first batch while it still writes
+		// the markers of the last one; franz-go then waits for new metadata.
+		kgo.MetadataMinAge(250*time.Millisecond),
 		kgo.TransactionalID(eosTxn), kgo.TransactionTimeout(20*time.Second),
 		kgo.ConsumerGroup(eosGroup), kgo.ConsumeTopics(eosSource), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),

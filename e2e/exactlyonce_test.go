@@ -63,7 +63,7 @@ func TestExactlyOnce(t *testing.T) {
 	}
 
 	all(eosRecords / 6)
-	node := w.leader(copies[0].in)
+	node := w.coordinator(copies[1].in)
 	w.kafka.Kill(node)
 	t.Logf("%4.1f s: node %d killed; %s", time.Since(begin).Seconds(), node, progress(copies))
 	<-time.After(5 * time.Second)
@@ -163,6 +163,7 @@ func deadline(ctx context.Context) time.Time {
 func produceSlowly(ctx context.Context, t *testing.T, cl *kgo.Client, c *eosCopy) {
 	tick := time.NewTicker(time.Second / 20)
 	defer tick.Stop()
+	defer context.AfterFunc(ctx, cl.Close)() // the context alone ends no record that may have been written
 	first := kgo.AbortingFirstErrPromise(cl)
 	for i := range eosRecords {
 		if i%(eosRate/20) == 0 {
@@ -175,14 +176,15 @@ func produceSlowly(ctx context.Context, t *testing.T, cl *kgo.Client, c *eosCopy
 	}
 }
 
-// leader is the node that leads partition 0 of the target.
-func (w *world) leader(in instance) int {
+// coordinator is the node that coordinates the copiers' group; it leads
+// partitions of the topics too, as every node does.
+func (w *world) coordinator(in instance) int {
 	w.t.Helper()
-	topics, err := kadm.NewClient(w.client(in)).ListTopics(w.t.Context(), eosTarget)
-	if err != nil {
-		w.t.Fatal(err)
+	at := kadm.NewClient(w.client(in)).FindGroupCoordinators(w.t.Context(), eosGroup)[eosGroup]
+	if at.Err != nil {
+		w.t.Fatal(at.Err)
 	}
-	return int(topics[eosTarget].Partitions[0].Leader)
+	return int(at.NodeID)
 }
 
 // once reads all committed records of a topic to its end and counts each value.
