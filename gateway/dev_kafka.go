@@ -33,6 +33,10 @@ const (
 // embedKafka starts the embedded brokers with their data under dir. Every batch
 // is written to a file before it is acknowledged, but not synced: it survives
 // the end of the process (kill -9 too), not that of the machine.
+//
+// They are no wall between instances as Kafka's are: kfake goes by the producer
+// id alone where Kafka holds it against the transactional id, and it makes that
+// id a hash of the other, so that one instance can end another's transaction.
 func embedKafka(dir string) (*kfake.Cluster, upstream.Config, error) {
 	network := &memoryNet{}
 	var ports []int
