@@ -43,7 +43,8 @@ type problemKind struct {
 	try       string
 }
 
-// kindOf is the one table of codes; a test holds that every code has its line.
+// kindOf is the one table of codes; the linter (exhaustive) holds that every code
+// has its line.
 func kindOf(c code) problemKind {
 	switch c {
 	case codeBadRequest:

@@ -16,16 +16,11 @@ type fakePool struct {
 	mu     sync.Mutex
 	fail   int
 	purged []string
-	// inside is called while a purge is under way.
-	inside func(ctx context.Context)
 }
 
 func (p *fakePool) Purge(ctx context.Context, prefix string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.inside != nil {
-		p.inside(ctx)
-	}
 	if p.fail > 0 {
 		p.fail--
 		return errors.New("broker 3 is away")
@@ -176,34 +171,54 @@ func TestReaperWaitsForEveryGateway(t *testing.T) {
 	f := newFixture(t)
 	pool := &fakePool{}
 	r := f.reaper(pool)
-	f.start()
-	f.create("t-acme", "orders")
-	other := tenancy.NewDirectory(tenancy.DirectoryConfig{Store: f.store, Gateway: "gw-2", Log: f.cfg.Log})
-	held := make(chan struct{})
-	other.Watch(func(v *tenancy.View) {
+	marked := make(chan struct{}, 1)
+	f.directory.Watch(func(v *tenancy.View) {
 		if v.Instance.State == tenancy.StateDeleting {
-			<-held // a gateway that is stuck
+			select {
+			case marked <- struct{}{}:
+			default:
+			}
 		}
 	})
-	ctx, cancel := context.WithCancel(t.Context())
+	f.start()
+	f.create("t-acme", "orders")
+	release := f.stuckGateway("gw-2")
+
+	_, _, err := f.store.UpdateInstance(t.Context(), "orders", func(i *tenancy.Instance) error {
+		i.State = tenancy.StateDeleting
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-marked
+	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if r.sweep(short) || pool.count() != 0 {
+		t.Error("purged while gw-2 still serves the instance")
+	}
+	release()
+	if !r.sweep(t.Context()) || pool.count() == 0 {
+		t.Errorf("not purged after gw-2 has applied it; log:\n%s", f.log)
+	}
+}
+
+// stuckGateway is a live gateway that does not come to the end of a deletion
+// until it is released.
+func (f *fixture) stuckGateway(id string) (release func()) {
+	f.t.Helper()
+	held := make(chan struct{})
+	other := tenancy.NewDirectory(tenancy.DirectoryConfig{Store: f.store, Gateway: id, Log: f.cfg.Log})
+	other.Watch(func(v *tenancy.View) {
+		if v.Instance.State == tenancy.StateDeleting {
+			<-held
+		}
+	})
+	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = other.Run(ctx) })
-	t.Cleanup(wg.Wait)
-	t.Cleanup(cancel)
+	release = sync.OnceFunc(func() { close(held) })
+	f.t.Cleanup(func() { release(); cancel(); wg.Wait() })
 	<-other.Ready()
-
-	f.do(f.token("", "operator"), http.MethodDelete, "/v1/instances/orders", nil)
-	done := make(chan bool, 1)
-	pool.inside = func(context.Context) {
-		select {
-		case <-held:
-		default:
-			t.Error("purged while gw-2 still served the instance")
-		}
-	}
-	wg.Go(func() { done <- r.sweep(ctx) })
-	close(held)
-	if !<-done || pool.count() == 0 {
-		t.Error("not purged after gw-2 has applied it")
-	}
+	return release
 }
