@@ -163,6 +163,32 @@ func TestSlotsAreFair(t *testing.T) {
 	})
 }
 
+// Who gives up leaves its place to who waits behind it.
+func TestSlotsPassOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlots(1, patience)
+		release, _ := s.acquire("two")
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, ok := s.acquire("one"); ok {
+				t.Error("the first has a slot that is taken")
+			}
+		})
+		time.Sleep(time.Second) // virtual
+		wg.Go(func() {
+			release, ok := s.acquire("one")
+			if !ok {
+				t.Error("the second has no slot although one is free")
+				return
+			}
+			release()
+		})
+		time.Sleep(patience - time.Second/2) // virtual: the first has gone, the second waits
+		release()
+		wg.Wait()
+	})
+}
+
 func TestOneSlotIsEnough(t *testing.T) {
 	s := newSlots(1, time.Minute)
 	for _, id := range []tenancy.InstanceID{"one", "two", ""} {

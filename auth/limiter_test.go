@@ -201,6 +201,12 @@ func TestMalformedTokensAreCounted(t *testing.T) {
 			t.Errorf("token %d: %v, want %q", i, err, want)
 		}
 	}
+	if _, err := f.login(ScramSHA256, at("192.0.2.1", "one"), "alice", alicePassword); reason(t, err) != ReasonRateLimited {
+		t.Errorf("a login there after it: %v", err)
+	}
+	if _, err := f.login(ScramSHA256, at("192.0.2.1", "two"), "alice", "another password"); err != nil {
+		t.Errorf("a login at another instance: %v", err)
+	}
 }
 
 // Conversations begun together before any has failed do not get around the limit.
