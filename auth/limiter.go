@@ -21,7 +21,7 @@ type allowance struct {
 // Failures allowed. The figures are ours: sqlproxy, from which the idea is,
 // throttles by a back-off of its own. 12 fit a misconfigured client's first
 // tries over three brokers; at one in 3 s a guesser has 10 million guesses a
-// year, where the weakest machine-made password has 2^100.
+// year, of the 2^47 that even eight random letters and digits make.
 func strangerAllowance() allowance { return allowance{burst: 12, every: 3 * time.Second} }
 
 // Someone who has logged in from there before: an old password in a few pods
