@@ -79,8 +79,10 @@ func TestCreateInstanceRefuses(t *testing.T) {
 		{"neither name nor id", `{}`, 422, "validation-failed", []string{"body.name"}},
 		{"unknown field", `{"name":"a1","passwd":"hunter2hunter2"}`, 422, "validation-failed", []string{"body.passwd"}},
 		{"unknown field of the user", `{"name":"a1","admin_user":{"name":"u","pass":"hunter2hunter2"}}`, 422, "validation-failed", []string{"body.admin_user.pass"}},
-		{"everything at once", `{"id":"-","name":"A B","tenant":"T","plan":"gold","admin_user":{"name":"a@b","password":"hunter2"},"x":1}`, 422, "validation-failed",
-			[]string{"body.admin_user.name", "body.admin_user.password", "body.id", "body.name", "body.plan", "body.x", "body.tenant"}},
+		{
+			"everything at once", `{"id":"-","name":"A B","tenant":"T","plan":"gold","admin_user":{"name":"a@b","password":"hunter2"},"x":1}`, 422, "validation-failed",
+			[]string{"body.admin_user.name", "body.admin_user.password", "body.id", "body.name", "body.plan", "body.x", "body.tenant"},
+		},
 		{"id like a broker", `{"id":"b1-orders"}`, 422, "validation-failed", []string{"body.id"}},
 		{"password of the wrong type", `{"id":"a1","admin_user":{"name":"u","password":12345678901}}`, 422, "validation-failed", []string{"body.admin_user.password"}},
 		{"password with a control character", `{"id":"a1","admin_user":{"name":"u","password":"hunter2hunter2\u0007"}}`, 422, "validation-failed", []string{"body.admin_user.password"}},

@@ -92,17 +92,17 @@ func jaasQuote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }
 
-// jaasOption reads the value of name="..." out of a JAAS entry.
-func jaasOption(entry, name string) (string, bool) {
+// jaasOption reads the value of name="..." out of a JAAS entry; "" if it has none.
+func jaasOption(entry, name string) string {
 	_, rest, ok := strings.Cut(entry, " "+name+"=\"")
 	if !ok {
-		return "", false
+		return ""
 	}
 	var b strings.Builder
 	for i := 0; i < len(rest); i++ {
 		switch {
 		case rest[i] == '"':
-			return b.String(), true
+			return b.String()
 		case rest[i] == '\\' && i+1 < len(rest):
 			i++
 			b.WriteByte(rest[i])
@@ -110,7 +110,7 @@ func jaasOption(entry, name string) (string, bool) {
 			b.WriteByte(rest[i])
 		}
 	}
-	return "", false
+	return ""
 }
 
 // shellQuote leaves a plain word as it is and puts anything else in single quotes.

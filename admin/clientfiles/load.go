@@ -73,8 +73,8 @@ func fromEnv(v map[string]string, dir string) (Connection, error) {
 func fromProperties(v map[string]string, dir string) (Connection, error) {
 	jaas := v["sasl.jaas.config"]
 	c := Connection{Bootstrap: splitList(v["bootstrap.servers"]), Mechanism: v["sasl.mechanism"]}
-	c.Username, _ = jaasOption(jaas, "username")
-	c.Password, _ = jaasOption(jaas, "password")
+	c.Username = jaasOption(jaas, "username")
+	c.Password = jaasOption(jaas, "password")
 	if pem := v["ssl.truststore.certificates"]; pem != "" {
 		c.CA = []byte(pem + "\n")
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/alecthomas/kong"
@@ -44,6 +45,8 @@ type exited int
 
 // cli runs one command line and returns the exit code.
 func cli(ctx context.Context, args []string, e *env) (code int) {
+	out := &output{w: e.out}
+	e.out = out
 	var g grammar
 	parser, err := kong.New(&g,
 		kong.Name("weir"),
@@ -79,6 +82,9 @@ func cli(ctx context.Context, args []string, e *env) (code int) {
 			return exitInterrupted
 		}
 		return fail(e, err)
+	}
+	if err := out.failed(); err != nil {
+		return fail(e, fmt.Errorf("writing the result: %w", err))
 	}
 	return exitOK
 }

@@ -145,16 +145,16 @@ func exitOfStatus(status int) int {
 func printError(w io.Writer, message, code string, try []string) {
 	first, rest, more := strings.Cut(message, "\n")
 	first = "error: " + first
-	fmt.Fprintf(w, "%s%s [%s]\n", first, strings.Repeat(" ", max(0, codeColumn-1-utf8.RuneCountInString(first))), code)
+	say(w, "%s%s [%s]\n", first, strings.Repeat(" ", max(0, codeColumn-1-utf8.RuneCountInString(first))), code)
 	if more {
-		fmt.Fprintln(w, rest)
+		say(w, "%s\n", rest)
 	}
 	for i, line := range try {
 		label := "try:"
 		if i > 0 {
 			label = ""
 		}
-		fmt.Fprintf(w, "  %-4s  %s\n", label, line)
+		say(w, "  %-4s  %s\n", label, line)
 	}
 }
 

@@ -69,12 +69,12 @@ func (c *instanceCreateCmd) Run(ctx context.Context, e *env) error {
 	case "json":
 		return printJSON(e.out, made)
 	case "name":
-		fmt.Fprintln(e.out, made.ID)
+		say(e.out, "%s\n", made.ID)
 		return nil
 	}
-	fmt.Fprintf(e.out, "Created %s (%s) in %d ms, ready on %d of %d gateways\n\n",
+	say(e.out, "Created %s (%s) in %d ms, ready on %d of %d gateways\n\n",
 		made.Name, made.ID, took.Milliseconds(), made.ReadyOn.Gateways, made.ReadyOn.Of)
-	fmt.Fprintf(e.out, "  %-11s %s    %s  %s\n", "Bootstrap", strings.Join(made.Bootstrap, ","), made.SecurityProtocol, made.Mechanisms[0])
+	say(e.out, "  %-11s %s    %s  %s\n", "Bootstrap", strings.Join(made.Bootstrap, ","), made.SecurityProtocol, made.Mechanisms[0])
 	printCredentials(e, made.Credentials.Username, dir, made.CA != "")
 	return nil
 }
@@ -109,7 +109,7 @@ func (c *instanceListCmd) Run(ctx context.Context, e *env) error {
 		return printJSON(e.out, all)
 	case "name":
 		for _, i := range all.Items {
-			fmt.Fprintln(e.out, i.ID)
+			say(e.out, "%s\n", i.ID)
 		}
 		return nil
 	}
@@ -137,7 +137,7 @@ func (c *instanceGetCmd) Run(ctx context.Context, e *env) error {
 	case "json":
 		return printJSON(e.out, i)
 	case "name":
-		fmt.Fprintln(e.out, i.ID)
+		say(e.out, "%s\n", i.ID)
 		return nil
 	}
 	return printFields(e.out, [][2]string{
@@ -260,7 +260,7 @@ func writeFiles(dir string, i api.Instance, c *api.Credentials, password string)
 
 // printCredentials says where the password is, never what it is.
 func printCredentials(e *env, username, dir string, hasCA bool) {
-	fmt.Fprintf(e.out, "  %-11s %s    password in ./%s/, not shown again\n", "User", username, dir)
+	say(e.out, "  %-11s %s    password in ./%s/, not shown again\n", "User", username, dir)
 	names := []string{clientfiles.PropertiesFile, clientfiles.KcatFile, clientfiles.EnvFile}
 	if hasCA {
 		names = append(names, clientfiles.CAFile)
@@ -268,6 +268,6 @@ func printCredentials(e *env, username, dir string, hasCA bool) {
 	for i, n := range names {
 		names[i] = filepath.Join(dir, n)
 	}
-	fmt.Fprintf(e.out, "  %-11s %s\n", "Wrote", strings.Join(names, "  "))
-	fmt.Fprintf(e.out, "Next          weir topic produce --config %s hello \"first message\"\n", filepath.Join(dir, clientfiles.PropertiesFile))
+	say(e.out, "  %-11s %s\n", "Wrote", strings.Join(names, "  "))
+	say(e.out, "Next          weir topic produce --config %s hello \"first message\"\n", filepath.Join(dir, clientfiles.PropertiesFile))
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"runtime/debug"
 
 	"weir/gateway"
@@ -60,7 +59,7 @@ func (c *checkCmd) Run(e *env) error {
 	if e.Output == "json" {
 		return json.NewEncoder(e.out).Encode(map[string]any{"file": c.Config, "ok": true})
 	}
-	fmt.Fprintf(e.out, "%s: no mistakes\n", c.Config)
+	say(e.out, "%s: no mistakes\n", c.Config)
 	return nil
 }
 
@@ -70,7 +69,7 @@ func (versionCmd) Run(e *env) error {
 	if e.Output == "json" {
 		return json.NewEncoder(e.out).Encode(map[string]string{"version": version()})
 	}
-	fmt.Fprintln(e.out, "weir", version())
+	say(e.out, "weir %s\n", version())
 	return nil
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
@@ -18,9 +17,9 @@ func printJSON(w io.Writer, v any) error {
 // printTable writes plain aligned columns.
 func printTable(w io.Writer, header []string, rows [][]string) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, strings.Join(header, "\t"))
+	say(tw, "%s\n", strings.Join(header, "\t"))
 	for _, r := range rows {
-		fmt.Fprintln(tw, strings.Join(r, "\t"))
+		say(tw, "%s\n", strings.Join(r, "\t"))
 	}
 	return tw.Flush()
 }
@@ -29,7 +28,7 @@ func printTable(w io.Writer, header []string, rows [][]string) error {
 func printFields(w io.Writer, fields [][2]string) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, f := range fields {
-		fmt.Fprintf(tw, "%s\t%s\n", f[0], f[1])
+		say(tw, "%s\t%s\n", f[0], f[1])
 	}
 	return tw.Flush()
 }

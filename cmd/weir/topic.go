@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -45,7 +44,7 @@ func (c *topicListCmd) Run(ctx context.Context, e *env) error {
 		return printJSON(e.out, map[string]any{"items": items, "next": nil})
 	case "name":
 		for _, t := range items {
-			fmt.Fprintln(e.out, t.Name)
+			say(e.out, "%s\n", t.Name)
 		}
 		return nil
 	}

@@ -51,7 +51,7 @@ func (c *topicProduceCmd) Run(ctx context.Context, e *env) error {
 		if p.written == 1 {
 			records = "record"
 		}
-		fmt.Fprintf(e.err, "%d %s written to %s\n", p.written, records, c.Topic)
+		say(e.err, "%d %s written to %s\n", p.written, records, c.Topic)
 	}
 	return nil
 }

@@ -65,10 +65,10 @@ func (c *userCreateCmd) Run(ctx context.Context, e *env) error {
 	case "json":
 		return printJSON(e.out, made)
 	case "name":
-		fmt.Fprintln(e.out, made.Name)
+		say(e.out, "%s\n", made.Name)
 		return nil
 	}
-	fmt.Fprintf(e.out, "Created user %s of %s, ready on %d of %d gateways\n\n", made.Name, i.Name, made.ReadyOn.Gateways, made.ReadyOn.Of)
+	say(e.out, "Created user %s of %s, ready on %d of %d gateways\n\n", made.Name, i.Name, made.ReadyOn.Gateways, made.ReadyOn.Of)
 	printCredentials(e, made.Username, dir, i.CA != "")
 	return nil
 }
@@ -100,7 +100,7 @@ func (c *userListCmd) Run(ctx context.Context, e *env) error {
 		return printJSON(e.out, all)
 	case "name":
 		for _, u := range all.Items {
-			fmt.Fprintln(e.out, u.Name)
+			say(e.out, "%s\n", u.Name)
 		}
 		return nil
 	}
@@ -158,10 +158,10 @@ func (e *env) confirm(yes bool, question string) error {
 	if f, ok := e.in.(*os.File); !ok || !isTerminal(f) {
 		return refused
 	}
-	fmt.Fprintf(e.err, "%s [y/N] ", question)
+	say(e.err, "%s [y/N] ", question)
 	answer, err := bufio.NewReader(e.in).ReadString('\n')
 	if err != nil && answer == "" {
-		fmt.Fprintln(e.err)
+		say(e.err, "\n")
 		return refused
 	}
 	switch strings.ToLower(strings.TrimSpace(answer)) {
