@@ -226,16 +226,18 @@ func (s *siege) prepare(t *testing.T) {
 	part.Offset = 2
 	row.Partitions = append(row.Partitions, part)
 	commit.Topics = append(commit.Topics, row)
-	if resp := must[*kmsg.OffsetCommitResponse](t, s.login(t, s.victim, s.prize.group), commit, 8); resp.Topics[0].Partitions[0].ErrorCode != 0 {
-		t.Fatalf("%+v", resp)
-	}
+	at := s.login(t, s.victim, s.prize.group)
+	again(t, "the offset is committed", func() bool {
+		return must[*kmsg.OffsetCommitResponse](t, at, commit, 8).Topics[0].Partitions[0].ErrorCode == 0
+	})
 	initID := kmsg.NewPtrInitProducerIDRequest()
 	initID.TransactionalID, initID.TransactionTimeoutMillis = kmsg.StringPtr(canaryTxn), 60_000
-	begun := must[*kmsg.InitProducerIDResponse](t, s.login(t, s.victim, s.prize.txn), initID, 4)
-	if begun.ErrorCode != 0 {
-		t.Fatalf("%+v", begun)
-	}
-	s.prize.producer, s.prize.producerEpoch = begun.ProducerID, begun.ProducerEpoch
+	at = s.login(t, s.victim, s.prize.txn)
+	again(t, "the producer has begun", func() bool {
+		begun := must[*kmsg.InitProducerIDResponse](t, at, initID, 4)
+		s.prize.producer, s.prize.producerEpoch = begun.ProducerID, begun.ProducerEpoch
+		return begun.ErrorCode == 0
+	})
 	s.prize.conn = s.login(t, s.victim, s.prize.leader)
 	s.prize.session = must[*kmsg.FetchResponse](t, s.prize.conn, fetch(s.prize.id, 0, 0), 13).SessionID
 	if s.prize.session == 0 {
@@ -267,31 +269,41 @@ func (c *raw) topic(t *testing.T, name string) (id [16]byte, leader int32) {
 	if made.Topics[0].ErrorCode != 0 {
 		t.Fatalf("%+v", made)
 	}
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+	again(t, "the topic has a leader", func() bool {
 		meta := kmsg.NewPtrMetadataRequest()
-		m := kmsg.NewMetadataRequestTopic()
-		m.Topic = &name
-		meta.Topics = append(meta.Topics, m)
+		meta.Topics = []kmsg.MetadataRequestTopic{{Topic: &name}}
 		got := must[*kmsg.MetadataResponse](t, c, meta, 12).Topics[0]
-		if got.ErrorCode == 0 && len(got.Partitions) == 1 && got.Partitions[0].ErrorCode == 0 {
-			return got.TopicID, got.Partitions[0].Leader
+		if got.ErrorCode != 0 || len(got.Partitions) != 1 || got.Partitions[0].ErrorCode != 0 {
+			return false
+		}
+		id, leader = got.TopicID, got.Partitions[0].Leader
+		return true
+	})
+	return id, leader
+}
+
+// again asks until it is so: brokers need a moment for what is new.
+func again(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); <-time.After(50 * time.Millisecond) {
+		if is() {
+			return
 		}
 	}
-	t.Fatalf("topic %s has no leader", name)
-	return id, leader
+	t.Fatalf("waited in vain until %s", what)
 }
 
 func (c *raw) coordinator(t *testing.T, key string, kind int8) int32 {
 	t.Helper()
 	find := kmsg.NewPtrFindCoordinatorRequest()
 	find.CoordinatorType, find.CoordinatorKeys = kind, []string{key}
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); <-time.After(50 * time.Millisecond) {
-		if got := must[*kmsg.FindCoordinatorResponse](t, c, find, 4).Coordinators[0]; got.ErrorCode == 0 {
-			return got.NodeID
-		}
-	}
-	t.Fatalf("no coordinator of %s", key)
-	return -1
+	var node int32
+	again(t, key+" has a coordinator", func() bool {
+		got := must[*kmsg.FindCoordinatorResponse](t, c, find, 4).Coordinators[0]
+		node = got.NodeID
+		return got.ErrorCode == 0
+	})
+	return node
 }
 
 // fetch reads one partition by its topic's id within a session.

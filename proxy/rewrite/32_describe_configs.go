@@ -13,9 +13,16 @@ import (
 func describeConfigs(x *Exchange, req *kmsg.DescribeConfigsRequest) (outcome[*kmsg.DescribeConfigsResponse], error) {
 	asked := make([]kmsg.DescribeConfigsRequestResource, 0, len(req.Resources))
 	var rows []placed[kmsg.DescribeConfigsResponseResource]
+	brokers := make(map[string]bool) // those that have been described
 	for i := range req.Resources {
 		r := req.Resources[i]
 		if r.ResourceType == kmsg.ConfigResourceTypeBroker {
+			if brokers[r.ResourceName] {
+				// No client asks twice, and an answer is hundreds of times its question.
+				place(&rows, i, refuseDescribe(&r, codeInvalidRequest))
+				continue
+			}
+			brokers[r.ResourceName] = true
 			place(&rows, i, describeBroker(x, &r))
 			continue
 		}

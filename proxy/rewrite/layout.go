@@ -185,9 +185,16 @@ func firstDifference(a, b []byte) int {
 	return min(len(a), len(b))
 }
 
-// check walks body to its last byte.
-func (l layout) check(body []byte) error {
-	c := &cursor{body: body, flexible: l.flexible}
+// maxElements is how many array elements and tagged fields one request may
+// have. Each may be a single byte, and costs up to 800 bytes once it is decoded,
+// refused and answered; so a request costs 50 MiB at most, where 8 MiB of empty
+// group names would cost 6 GiB. Who has more to ask asks twice: it is eight
+// times the topics of the largest instance.
+const maxElements = 1 << 16
+
+// check walks body to its last byte, which may have so many elements at most.
+func (l layout) check(body []byte, most int) error {
+	c := &cursor{body: body, flexible: l.flexible, elements: most}
 	c.walk(l.fields)
 	c.end()
 	return c.err
@@ -204,7 +211,7 @@ func (c *cursor) walk(fields []field) {
 		case bytesField:
 			c.skip(max(0, c.length(4)))
 		case arrayField:
-			for n := c.nullableArray(smallest(f.elem)); n > 0 && c.err == nil; n-- {
+			for n := c.spend(c.nullableArray(smallest(f.elem))); n > 0 && c.err == nil; n-- {
 				c.walk(f.elem)
 			}
 		case optionalField:
@@ -212,9 +219,20 @@ func (c *cursor) walk(fields []field) {
 				c.walk(f.elem)
 			}
 		case tagsField:
-			c.skipTags()
+			for n := c.spend(c.tags()); n > 0 && c.err == nil; n-- {
+				c.tag()
+			}
 		}
 	}
+}
+
+// spend takes n of the elements that the body may have, and returns n.
+func (c *cursor) spend(n int) int {
+	if c.elements -= n; c.elements < 0 {
+		c.fail("too many array elements and tagged fields, send several requests")
+		return 0
+	}
+	return n
 }
 
 // smallest is how many bytes a struct takes at least.

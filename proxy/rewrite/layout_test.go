@@ -84,13 +84,13 @@ func TestLayoutIsWhatKmsgWrites(t *testing.T) {
 			written, _ := full.Interface().(Message)
 			written.SetVersion(m.GetVersion())
 			body := written.AppendTo(nil)
-			if err := l.check(body); err != nil {
+			if err := l.check(body, maxElements); err != nil {
 				t.Fatalf("%T v%d: %v\n% x", m, m.GetVersion(), err, body)
 			}
-			if err := l.check(append(bytes.Clone(body), 0)); err == nil {
+			if err := l.check(append(bytes.Clone(body), 0), maxElements); err == nil {
 				t.Fatalf("%T v%d: a byte after the end passes", m, m.GetVersion())
 			}
-			if n := rapid.IntRange(0, len(body)).Draw(t, "cut"); n < len(body) && l.check(body[:n]) == nil {
+			if n := rapid.IntRange(0, len(body)).Draw(t, "cut"); n < len(body) && l.check(body[:n], maxElements) == nil {
 				t.Fatalf("%T v%d: cut to %d of %d bytes it passes", m, m.GetVersion(), n, len(body))
 			}
 		})
@@ -108,6 +108,8 @@ func TestDecodeRefusesAnnouncedCounts(t *testing.T) {
 		{"2^32 tagged fields", kmsg.NewPtrHeartbeatRequest(), 4, []byte{2, 'g', 0, 0, 0, 1, 2, 'm', 0, 0xff, 0xff, 0xff, 0xff, 0x0f}},
 		{"2^31 topics", kmsg.NewPtrMetadataRequest(), 1, []byte{0x7f, 0xff, 0xff, 0xff, 0, 1, 'x'}},
 		{"as many topics as bytes", kmsg.NewPtrMetadataRequest(), 1, append([]byte{0, 16, 0, 0}, make([]byte, 1<<20)...)},
+		{"a few more groups than may be", kmsg.NewPtrDescribeGroupsRequest(), 5, groups(maxElements + 1)},
+		{"tagged fields of no bytes", kmsg.NewPtrHeartbeatRequest(), 4, tagged(maxElements + 1)},
 		{"a byte after the end", kmsg.NewPtrMetadataRequest(), 1, []byte{0, 0, 0, 0, 0}},
 		{"negative count", kmsg.NewPtrMetadataRequest(), 1, []byte{0xff, 0xff, 0xff, 0xfe}},
 		{"nothing", kmsg.NewPtrMetadataRequest(), 1, nil},
@@ -122,6 +124,37 @@ func TestDecodeRefusesAnnouncedCounts(t *testing.T) {
 				t.Errorf("took %s", took)
 			}
 		})
+	}
+}
+
+// groups is DescribeGroups v5 of n empty names.
+func groups(n int) []byte {
+	req := kmsg.NewPtrDescribeGroupsRequest()
+	req.SetVersion(5)
+	req.Groups = make([]string, n)
+	return req.AppendTo(nil)
+}
+
+// tagged is Heartbeat v4 with n tagged fields.
+func tagged(n int) []byte {
+	req := kmsg.NewPtrHeartbeatRequest()
+	req.SetVersion(4)
+	for i := range n {
+		req.UnknownTags.Set(uint32(i), nil)
+	}
+	return req.AppendTo(nil)
+}
+
+// As many elements as may be are decoded.
+func TestDecodeAllowsManyElements(t *testing.T) {
+	for m, body := range map[Message][]byte{
+		kmsg.NewPtrDescribeGroupsRequest(): groups(maxElements),
+		kmsg.NewPtrHeartbeatRequest():      tagged(maxElements),
+	} {
+		m.SetVersion(map[kmsg.Key]int16{kmsg.DescribeGroups: 5, kmsg.Heartbeat: 4}[kmsg.Key(m.Key())])
+		if err := Decode(m, body); err != nil {
+			t.Errorf("%T: %v", m, err)
+		}
 	}
 }
 

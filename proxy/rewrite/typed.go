@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -27,7 +28,7 @@ func typed[Q kmsg.Request, P kmsg.Response](rewrite func(*Exchange, Q) (outcome[
 	return func(x *Exchange, body []byte) (Plan, error) {
 		req, _ := kmsg.RequestForKey(x.Key).(Q)
 		req.SetVersion(x.Version)
-		if err := decode(req, requests.of(req), body); err != nil {
+		if err := decode(req, requests.of(req), body, maxElements); err != nil {
 			return Plan{}, &Error{Reason: ReasonMalformed, Err: fmt.Errorf("%s v%d: %w", kmsg.NameForKey(x.Key), x.Version, err)}
 		}
 		out, err := rewrite(x, req)
@@ -46,7 +47,7 @@ func typed[Q kmsg.Request, P kmsg.Response](rewrite func(*Exchange, Q) (outcome[
 				}
 				resp, _ := req.ResponseKind().(P)
 				resp.SetVersion(x.Version)
-				if err := decode(resp, responses.of(resp), body); err != nil {
+				if err := decode(resp, responses.of(resp), body, math.MaxInt); err != nil {
 					return nil, &Error{Reason: ReasonBadUpstream, Err: fmt.Errorf("%s v%d response: %w", kmsg.NameForKey(x.Key), x.Version, err)}
 				}
 				if err := out.unmap(resp); err != nil {
@@ -60,19 +61,19 @@ func typed[Q kmsg.Request, P kmsg.Response](rewrite func(*Exchange, Q) (outcome[
 
 // Decode reads all of body into m, whose version is set. It refuses what kmsg
 // would let pass or pay for: counts and lengths beyond the bytes that are left,
-// and bytes after the end. It is for bodies that are no row's (ApiVersions,
+// more than 65,536 array elements, and bytes after the end. It is for bodies that are no row's (ApiVersions,
 // SASL); rows remember the layout.
-func Decode(m Message, body []byte) error { return decode(m, layoutOf(m), body) }
+func Decode(m Message, body []byte) error { return decode(m, layoutOf(m), body, maxElements) }
 
-// decode is Decode for a known layout. That kmsg panics is not known to happen;
+// decode is Decode for a known layout, with so many elements at most. That kmsg panics is not known to happen;
 // if it does, it costs one connection and not the process.
-func decode(m Message, l layout, body []byte) (err error) {
+func decode(m Message, l layout, body []byte, most int) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("decoding panicked: %v", p)
 		}
 	}()
-	if err := l.check(body); err != nil {
+	if err := l.check(body, most); err != nil {
 		return err
 	}
 	return m.ReadFrom(body)

@@ -18,6 +18,7 @@ type cursor struct {
 	body     []byte
 	at       int  // body[:at] has been walked
 	flexible bool // KIP-482: compact strings and arrays, tags
+	elements int  // that a layout may still have
 	err      error
 }
 
