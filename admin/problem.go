@@ -54,7 +54,7 @@ func kindOf(c code) problemKind {
 	case codeTooLarge:
 		return problemKind{status: http.StatusRequestEntityTooLarge, title: "Body too large"}
 	case codeMediaType:
-		return problemKind{status: http.StatusUnsupportedMediaType, title: "Unsupported media type"}
+		return problemKind{status: http.StatusUnsupportedMediaType, title: "Unsupported media type", try: "send the header Content-Type: application/json"}
 	case codeUnauthenticated:
 		return problemKind{status: http.StatusUnauthorized, title: "Unauthenticated", try: "weir --token-file FILE ..."}
 	case codeNotAllowed:

@@ -24,8 +24,10 @@ const (
 	reapTimeout = 5 * time.Minute
 )
 
-// Purger removes everything in a pool whose name begins with prefix. It may be
-// interrupted and called again; *upstream.Pool provides it.
+// Purger removes everything in a pool whose name begins with prefix, and returns
+// once nothing has come back for a while: requests that were on their way when
+// the sessions were closed may still create a topic. It may be interrupted and
+// called again; *upstream.Pool provides it.
 type Purger interface {
 	Purge(ctx context.Context, prefix string) error
 }
@@ -41,9 +43,6 @@ type ReaperConfig struct {
 	// Every is how often the directory is searched for deletions that no change
 	// announced, 30s if zero.
 	Every time.Duration
-	// Settle is how long requests that were on their way when the sessions were
-	// closed may still reach a broker (and create a topic again), 1s if zero.
-	Settle time.Duration
 	// Retry is the pause after an attempt that failed, 5s if zero.
 	Retry time.Duration
 }
@@ -59,7 +58,6 @@ type Reaper struct {
 // NewReaper registers with the directory, which must not run yet; Run works.
 func NewReaper(cfg ReaperConfig) *Reaper {
 	cfg.Every = cmp.Or(cfg.Every, 30*time.Second)
-	cfg.Settle = cmp.Or(cfg.Settle, time.Second)
 	cfg.Retry = cmp.Or(cfg.Retry, 5*time.Second)
 	r := &Reaper{cfg: cfg, wake: make(chan struct{}, 1)}
 	cfg.Directory.Watch(func(v *tenancy.View) {
@@ -144,16 +142,6 @@ func (r *Reaper) reap(ctx context.Context, v *tenancy.View) error {
 func (r *Reaper) remove(ctx context.Context, pool Purger, v *tenancy.View) error {
 	if err := r.barrier(ctx, v.Instance.ID); err != nil {
 		return err
-	}
-	if err := pool.Purge(ctx, v.Space.Prefix()); err != nil {
-		return err
-	}
-	settle := time.NewTimer(r.cfg.Settle)
-	defer settle.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-settle.C:
 	}
 	if err := pool.Purge(ctx, v.Space.Prefix()); err != nil {
 		return err
