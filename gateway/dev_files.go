@@ -30,6 +30,9 @@ func (s *site) infoFile() string           { return s.path("dev.json") }
 func (s *site) tokenFile() string          { return s.path("admin.token") }
 func (s *site) certs() devCerts            { return devCerts{dir: s.path("tls")} }
 
+// errLocked says that another process holds the lock.
+var errLocked = errors.New("locked by another process")
+
 // openSite makes the folder and takes its lock, so that no two processes write
 // the same data.
 func openSite(dir string, fresh bool) (*site, error) {
@@ -72,6 +75,12 @@ func (s *site) prepare(fresh bool) error {
 		return err
 	}
 	return writeFile(s.path(".gitignore"), []byte("*\n"))
+}
+
+// nearby is whether the command line finds this folder by itself.
+func (s *site) nearby() bool {
+	here, err := filepath.Abs(defaultDataDir)
+	return err == nil && s.abs == here
 }
 
 // close says that nobody runs here any more and lets go of the lock.

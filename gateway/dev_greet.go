@@ -119,11 +119,16 @@ func (d *dev) describe(info *devInfo) {
 	d.say("  API      %s/v1    metrics  /metrics\n", info.Admin)
 	d.say("  Data     %s\n", data)
 	d.say("  Files    %s  client.properties  kcat.conf  client.env  ca.pem  admin.token  dev.json\n\n", files)
-	d.say("  Try it   weir topic produce hello \"first message\"\n")
-	d.say("           weir topic consume hello --from-beginning\n")
-	d.say("           kcat -F %s -L\n", shellWord(files+"kcat.conf"))
-	d.say("           kafka-topics.sh --bootstrap-server %s --command-config %s --list\n", info.Bootstrap, shellWord(files+"client.properties"))
-	d.say("           weir instance create orders\n\n")
+	topicFlags, instanceFlags := "", ""
+	if !d.site.nearby() { // the commands find only a .weir from here upwards
+		topicFlags = "--config " + shellWord(files+clientfiles.EnvFile) + " "
+		instanceFlags = " --server " + info.Admin + " --token-file " + shellWord(files+"admin.token")
+	}
+	d.say("  Try it   weir topic produce %shello \"first message\"\n", topicFlags)
+	d.say("           weir topic consume %shello --from-beginning\n", topicFlags)
+	d.say("           kcat -F %s -L\n", shellWord(files+clientfiles.KcatFile))
+	d.say("           kafka-topics.sh --bootstrap-server %s --command-config %s --list\n", info.Bootstrap, shellWord(files+clientfiles.PropertiesFile))
+	d.say("           weir instance create orders%s\n\n", instanceFlags)
 }
 
 // enumerate is "a", "a and b", "a, b and c".

@@ -9,9 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errLocked says that another process holds the lock.
-var errLocked = errors.New("locked by another process")
-
 // lockFile takes a lock that ends with the process, however it ends.
 func lockFile(name string) (*os.File, error) {
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)

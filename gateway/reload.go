@@ -20,13 +20,27 @@ type keyPair struct {
 	log               *slog.Logger
 
 	now  atomic.Pointer[tls.Certificate]
-	seen [2]stamp // run only (and loadKeyPair)
+	seen stamps // run only (and loadKeyPair)
 }
 
-// stamp tells one version of a file from the next.
-type stamp struct {
-	at   time.Time
-	size int64
+// stamps tell one version of the two files from the next.
+type stamps [2]os.FileInfo // nil: not there
+
+func (s stamps) equal(other stamps) bool {
+	for i, a := range s {
+		b := other[i]
+		if a == nil || b == nil {
+			if a != b {
+				return false
+			}
+			continue
+		}
+		// A file that replaced another may have its time and size.
+		if !os.SameFile(a, b) || !a.ModTime().Equal(b.ModTime()) || a.Size() != b.Size() {
+			return false
+		}
+	}
+	return true
 }
 
 // loadKeyPair reads the pair once; an error here is an error of the start.
@@ -58,7 +72,7 @@ func (k *keyPair) run(ctx context.Context) error {
 		// Looked at before loading: a file that is written meanwhile is seen to
 		// have changed again at the next tick.
 		seen := k.stamps()
-		if seen == k.seen {
+		if seen.equal(k.seen) {
 			continue
 		}
 		k.seen = seen
@@ -79,10 +93,10 @@ func (k *keyPair) load() error {
 	return nil
 }
 
-func (k *keyPair) stamps() (out [2]stamp) {
+func (k *keyPair) stamps() (out stamps) {
 	for i, name := range []string{k.certFile, k.keyFile} {
 		if info, err := os.Stat(name); err == nil {
-			out[i] = stamp{info.ModTime(), info.Size()}
+			out[i] = info
 		}
 	}
 	return out
