@@ -62,31 +62,34 @@ func offsetFetchRefusal(t *kmsg.OffsetFetchRequestTopic, code int16) kmsg.Offset
 	return row
 }
 
-// offsetFetchGroups is OffsetFetch from v8 on. refused holds, for each group
-// that is forwarded, its topics that are not.
+// offsetFetchGroups is OffsetFetch from v8 on. refused holds, for each time that
+// a (physical) group is forwarded, its topics that are not.
 func offsetFetchGroups(x *Exchange, req *kmsg.OffsetFetchRequest) (outcome[*kmsg.OffsetFetchResponse], error) {
 	byID := x.Version >= 10
 	asked := make([]kmsg.OffsetFetchRequestGroup, 0, len(req.Groups))
 	var local []placed[kmsg.OffsetFetchResponseGroup]
-	refused := map[string][]placed[kmsg.OffsetFetchResponseGroupTopic]{}
+	refused := map[string][][]placed[kmsg.OffsetFetchResponseGroupTopic]{}
 	for i, group := range req.Groups {
-		own, rows := offsetFetchGroup(x, byID, &group)
-		if own != nil {
-			local = append(local, placed[kmsg.OffsetFetchResponseGroup]{i, *own})
+		whole, rows := offsetFetchGroup(x, byID, &group)
+		if whole != nil {
+			local = append(local, placed[kmsg.OffsetFetchResponseGroup]{i, *whole})
 			continue
 		}
-		if len(rows) > 0 {
-			refused[group.Group] = rows
-		}
+		refused[group.Group] = append(refused[group.Group], rows)
 		asked = append(asked, group)
 	}
 	unmap := func(resp *kmsg.OffsetFetchResponse) error {
 		for i := range resp.Groups {
 			g := &resp.Groups[i]
 			g.Topics = offsetFetchOwned(x, byID, g.Topics)
-			if g.ErrorCode == 0 {
-				g.Topics = splice(g.Topics, refused[g.Group])
+			rows := refused[g.Group]
+			if len(rows) == 0 {
+				continue
 			}
+			if g.ErrorCode == 0 {
+				g.Topics = splice(g.Topics, rows[0])
+			}
+			refused[g.Group] = rows[1:]
 		}
 		groups := own(x, resp.Groups, func(g *kmsg.OffsetFetchResponseGroup) *string { return &g.Group })
 		resp.Groups = splice(groups, local)

@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -41,7 +42,7 @@ func (x *Exchange) groupType(group string) (protocolType string, ok bool) {
 	}
 	g := described.Groups[0]
 	switch {
-	case g.ErrorCode == 69: // GROUP_ID_NOT_FOUND (v6): as state Dead before
+	case g.ErrorCode == kerr.GroupIDNotFound.Code: // from v6 on; before, state Dead
 		return "", true
 	case g.ErrorCode != 0:
 		return "", false

@@ -19,6 +19,7 @@ func TestPhysicalPattern(t *testing.T) {
 		{"a|^b", `acme\.(?:a|(?:)b)`},
 		{"^*a", `acme\.(?:(?:)*a)`},
 		{"a^b", `acme\.(?:a[^\x00-\x{10FFFF}]b)`},
+		{"(?:a^|)^b", `acme\.(?:(?:a[^\x00-\x{10FFFF}]|(?:))(?:)b)`},
 		{"a{0}^b", `acme\.(?:a{0}(?:)b)`},
 		{"(?:^a){0,1}b", `acme\.(?:(?:(?:)a){0,1}b)`},
 		// Escapes: none of these may reach over the prefix.

@@ -33,8 +33,9 @@ import (
 // Bodies are kmsg structs as JSON over their defaults. Each is encoded and
 // decoded at the version under test before it is compared, so a field that a
 // version does not have is ignored, and one file serves versions that differ
-// only in such fields. "error: <reason>" in the head instead of a response (or
-// forwarded) is the Error that closes the connection.
+// only in such fields; null and empty lists differ. "error: <reason>" in the
+// head instead of a response (or forwarded) is the Error that closes the
+// connection.
 //
 // Within JSON these stand for values (text/template):
 //
@@ -113,7 +114,7 @@ func (s scenario) wantError(t testing.TB, err error) {
 func (s scenario) check(t *testing.T, file string, version int16, got []byte) {
 	t.Helper()
 	want := s.decode(t, file, version, s.body(t, file, version))
-	if diff := cmp.Diff(want, s.decode(t, file, version, got), cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(kmsg.Tags{})); diff != "" {
+	if diff := cmp.Diff(want, s.decode(t, file, version, got), cmpopts.IgnoreUnexported(kmsg.Tags{})); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", file, diff)
 	}
 	if file == "response" {
