@@ -159,7 +159,8 @@ type AuthConfig struct {
 type LimitsConfig struct {
 	// HandshakeTimeout is how long a connection may take until it is authenticated. 10s.
 	HandshakeTimeout time.Duration `yaml:"handshake_timeout"`
-	// MaxHandshakes is how many connections may be unauthenticated at once. 1000.
+	// MaxHandshakes is how many connections may be unauthenticated at once; then
+	// the address with most of them gives way. 1000.
 	MaxHandshakes int `yaml:"max_handshakes"`
 	// MaxFrameBytes bounds a request after authentication. 104857600 (100 MiB).
 	MaxFrameBytes int `yaml:"max_frame_bytes"`

@@ -25,11 +25,15 @@ type Config struct {
 	// authenticated. 10s if zero.
 	HandshakeTimeout time.Duration
 	// MaxHandshakes is how many connections may be unauthenticated at once in
-	// this process; further ones are closed at once. 1000 if zero.
+	// this process. For one more, the oldest from the address that has most of
+	// them is closed, or that one itself. 1000 if zero.
 	MaxHandshakes int
 	// MaxFrameBytes bounds a request after authentication; 100 MiB (Kafka's
 	// socket.request.max.bytes) if zero.
 	MaxFrameBytes int
+	// FrameGrace is how long a request may take to arrive once it has begun,
+	// beyond one second for each 32 KiB of it. 30s if zero.
+	FrameGrace time.Duration
 	// UpstreamIdle is after how long without a request a client's broker
 	// connection is closed; the client stays connected. 1m if zero.
 	UpstreamIdle time.Duration

@@ -19,7 +19,11 @@ import (
 
 const (
 	// preAuthFrame bounds what who has not proved anything may send at once.
-	preAuthFrame = 512 << 10
+	// Kafka's bound is 512 KiB, for Kerberos tickets, which nobody sends here; a
+	// token has 4 KiB at most (package auth).
+	preAuthFrame = 64 << 10
+	// frameRate is the slowest that a request may arrive, in bytes a second.
+	frameRate = 32 << 10
 	// controlFrame bounds every request but Produce: they are decoded into
 	// structs, which takes a multiple of their bytes.
 	controlFrame = 8 << 20
@@ -58,6 +62,7 @@ type conn struct {
 	open      atomic.Bool  // the session has begun
 	lastRead  atomic.Int64 // unix nanoseconds of the newest request
 	buffering atomic.Bool  // in holds a buffer
+	frameBy   atomic.Int64 // unix nanoseconds until which the request that is arriving must be there; 0: none is
 	links     sync.WaitGroup
 
 	mu      sync.Mutex
@@ -87,9 +92,9 @@ func newConn(ctx context.Context, s *Server, l *listener, raw net.Conn) *conn {
 }
 
 // run serves the connection until it ends and says why.
-func (c *conn) run(authenticated func()) error {
+func (c *conn) run() error {
 	defer c.cancel()
-	err := c.begin(authenticated)
+	err := c.begin()
 	if err == nil {
 		err = c.serve()
 	}
@@ -101,7 +106,7 @@ func (c *conn) run(authenticated func()) error {
 }
 
 // begin makes a session of a connection: first byte, TLS, SASL.
-func (c *conn) begin(authenticated func()) error {
+func (c *conn) begin() error {
 	if err := c.raw.SetDeadline(time.Now().Add(c.srv.cfg.HandshakeTimeout)); err != nil {
 		return readFailed(err)
 	}
@@ -118,7 +123,7 @@ func (c *conn) begin(authenticated func()) error {
 	if err := c.handshake(); err != nil {
 		return err
 	}
-	authenticated()
+	c.srv.lobby.leave(c)
 	c.in.Inspect = c.inspect
 	if err := c.openSession(); err != nil {
 		return err
@@ -178,6 +183,7 @@ func (c *conn) next() ([]byte, error) {
 		}
 		frame, err := c.in.Next(c.srv.cfg.MaxFrameBytes)
 		if err == nil {
+			c.frameBy.Store(0)
 			c.lastRead.Store(time.Now().UnixNano())
 			c.buffering.Store(true)
 			return frame, nil
@@ -201,8 +207,11 @@ func (c *conn) next() ([]byte, error) {
 	}
 }
 
-// inspect refuses large frames of small requests before they are read.
+// inspect refuses large frames of small requests before they are read, and
+// notes until when the others must be there.
 func (c *conn) inspect(begin []byte, size int) error {
+	takes := c.srv.cfg.FrameGrace + time.Duration(size)*time.Second/frameRate
+	c.frameBy.Store(time.Now().Add(takes).UnixNano())
 	if key := int16(begin[0])<<8 | int16(begin[1]); key != int16(kmsg.Produce) && size > controlFrame {
 		return closef(reasonFrameSize, "%s request of %d bytes, at most %d are allowed", kmsg.NameForKey(key), size, controlFrame)
 	}
@@ -210,8 +219,13 @@ func (c *conn) inspect(begin []byte, size int) error {
 }
 
 // tidy gives back what an idle connection holds: the broker connection, so that
-// an idle tenant costs the pool nothing, and buffers.
+// an idle tenant costs the pool nothing, and buffers. A request that stops
+// arriving would hold its buffer for ever: it ends the connection.
 func (c *conn) tidy(now time.Time) {
+	if by := c.frameBy.Load(); by != 0 && now.UnixNano() > by {
+		c.close(&closing{reason: reasonSlowFrame, fix: "check the network between client and gateway: a request did not arrive whole"})
+		return
+	}
 	c.closeIdleLink(now)
 	if c.buffering.Load() && now.Sub(time.Unix(0, c.lastRead.Load())) > bufferIdle {
 		_ = c.raw.SetReadDeadline(now)

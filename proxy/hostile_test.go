@@ -330,8 +330,27 @@ func TestTooManyHandshakes(t *testing.T) {
 	}
 	// Authenticated connections do not count. The place is given back after the
 	// answer that the client has seen.
-	eventually(t, "another client may log in", func() bool { return len(r.srv.slots) == 0 })
+	eventually(t, "another client may log in", func() bool { return r.srv.lobby.len() == 0 })
 	if err := login(r.dial(0, ""), "u@i-b"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRequestThatStopsIsClosed(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.FrameGrace, c.UpstreamIdle = 50*time.Millisecond, 20*time.Millisecond })
+	c, quiet := r.dial(0, ""), r.dial(0, "")
+	for _, c := range []net.Conn{c, quiet} {
+		if err := login(c, "u@i-a"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.Write([]byte{0, 0, 0, 100, 0, 0, 0, 9, 0, 0}); err != nil { // Produce v9, 6 of 100 bytes
+		t.Fatal(err)
+	}
+	closedWithout(t, c)
+	r.logs(reasonSlowFrame)
+	// One that waits between two requests may wait.
+	if _, err := send(quiet, kmsg.NewPtrMetadataRequest(), 9); err != nil {
 		t.Error(err)
 	}
 }

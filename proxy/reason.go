@@ -33,6 +33,7 @@ const (
 	reasonUnreachable    = "broker-unreachable"
 	reasonUpstreamLost   = "broker-connection-lost"
 	reasonUpstreamAnswer = "broker-answer-unexpected"
+	reasonSlowFrame      = "request-too-slow"
 	reasonSlowReader     = "client-reads-too-slowly"
 	reasonInternal       = "internal-error"
 )

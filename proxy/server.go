@@ -20,6 +20,7 @@ const (
 	defaultHandshakeTimeout = 10 * time.Second
 	defaultMaxHandshakes    = 1000
 	defaultMaxFrameBytes    = 100 << 20 // Kafka's socket.request.max.bytes
+	defaultFrameGrace       = 30 * time.Second
 	defaultUpstreamIdle     = time.Minute
 	defaultDrainGrace       = 5 * time.Second
 	defaultDrainSpread      = 30 * time.Second
@@ -31,7 +32,7 @@ type Server struct {
 	listeners []*listener
 	metrics   *metrics
 	conns     registry
-	slots     chan struct{} // one for each connection that is not authenticated yet
+	lobby     *lobby
 	lastID    atomic.Uint64
 }
 
@@ -47,13 +48,14 @@ func New(cfg Config) (*Server, error) {
 	cfg.HandshakeTimeout = cmp.Or(cfg.HandshakeTimeout, defaultHandshakeTimeout)
 	cfg.MaxHandshakes = cmp.Or(cfg.MaxHandshakes, defaultMaxHandshakes)
 	cfg.MaxFrameBytes = cmp.Or(cfg.MaxFrameBytes, defaultMaxFrameBytes)
+	cfg.FrameGrace = cmp.Or(cfg.FrameGrace, defaultFrameGrace)
 	cfg.UpstreamIdle = cmp.Or(cfg.UpstreamIdle, defaultUpstreamIdle)
 	cfg.DrainGrace = cmp.Or(cfg.DrainGrace, defaultDrainGrace)
 	cfg.DrainSpread = cmp.Or(cfg.DrainSpread, defaultDrainSpread)
 	s := &Server{
 		cfg:     cfg,
 		metrics: newMetrics(cfg.Registry),
-		slots:   make(chan struct{}, cfg.MaxHandshakes),
+		lobby:   newLobby(cfg.MaxHandshakes),
 	}
 	s.conns.init()
 	for _, l := range cfg.Listeners {
@@ -163,27 +165,30 @@ func (s *Server) accept(ctx context.Context, l *listener, wg *sync.WaitGroup) {
 	}
 }
 
-// admit registers a connection, or closes it if too many are not authenticated yet.
+// admit registers a connection. If too many are not authenticated yet, another
+// one is closed for it, or it itself.
 func (s *Server) admit(ctx context.Context, l *listener, raw net.Conn) *conn {
 	s.metrics.accepted.Inc()
-	select {
-	case s.slots <- struct{}{}:
-	default:
+	c := newConn(ctx, s, l, raw)
+	out, ok := s.lobby.enter(c, network(raw.RemoteAddr()), time.Now())
+	if !ok {
+		c.cancel()
 		_ = raw.Close()
 		s.metrics.closed.WithLabelValues(reasonFull).Inc()
 		return nil
 	}
-	c := newConn(ctx, s, l, raw)
+	if out != nil {
+		out.close(&closing{reason: reasonFull})
+	}
 	s.conns.add(c)
 	return c
 }
 
 // serveConn owns one connection from accept to close.
 func (s *Server) serveConn(c *conn) {
-	release := sync.OnceFunc(func() { <-s.slots })
-	defer release()
+	defer s.lobby.leave(c)
 	defer s.conns.remove(c)
-	s.finished(c, c.run(release))
+	s.finished(c, c.run())
 }
 
 // finished counts and logs why a connection ended.

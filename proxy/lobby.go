@@ -1,0 +1,108 @@
+package proxy
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// lobbyPatience is how long a connection that is not authenticated yet keeps its
+// place against a newcomer from as crowded an address. A login takes five round
+// trips.
+const lobbyPatience = 2 * time.Second
+
+// lobby bounds the connections that are not authenticated yet. When it is full,
+// a newcomer takes the place of the oldest one from the address that has most of
+// them: who opens connections and says nothing, or slowly, keeps only himself
+// out. Between equals the older one stays until lobbyPatience is over. Any goroutine.
+type lobby struct {
+	most int // immutable
+
+	mu      sync.Mutex
+	waiting map[*conn]guest
+	from    map[netip.Addr]int
+}
+
+// guest is one connection in a lobby.
+type guest struct {
+	addr  netip.Addr
+	since time.Time
+}
+
+func newLobby(most int) *lobby {
+	return &lobby{most: most, waiting: make(map[*conn]guest), from: make(map[netip.Addr]int)}
+}
+
+// enter admits c, in place of out unless that is nil; ok is false if there is no place.
+func (l *lobby) enter(c *conn, addr netip.Addr, now time.Time) (out *conn, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.waiting) >= l.most {
+		crowd, oldest := l.oldest()
+		if l.from[crowd] <= l.from[addr]+1 && now.Sub(l.waiting[oldest].since) < lobbyPatience {
+			return nil, false
+		}
+		out = oldest
+		l.remove(oldest)
+	}
+	l.waiting[c] = guest{addr, now}
+	l.from[addr]++
+	return out, true
+}
+
+// leave gives up c's place, if it still has it.
+func (l *lobby) leave(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.remove(c)
+}
+
+// oldest is the connection that has waited longest of those from the address
+// with most of them. mu is held.
+func (l *lobby) oldest() (crowd netip.Addr, c *conn) {
+	for addr, n := range l.from {
+		if n > l.from[crowd] {
+			crowd = addr
+		}
+	}
+	for w, g := range l.waiting {
+		if g.addr == crowd && (c == nil || g.since.Before(l.waiting[c].since)) {
+			c = w
+		}
+	}
+	return crowd, c
+}
+
+func (l *lobby) remove(c *conn) {
+	g, ok := l.waiting[c]
+	if !ok {
+		return
+	}
+	delete(l.waiting, c)
+	if l.from[g.addr]--; l.from[g.addr] == 0 {
+		delete(l.from, g.addr)
+	}
+}
+
+// network is by what the lobby counts: an IPv4 address, or the /64 that one IPv6
+// subscriber has at least (RFC 6177).
+func network(addr net.Addr) netip.Addr {
+	ap, err := netip.ParseAddrPort(addr.String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	a := ap.Addr().Unmap().WithZone("")
+	if a.Is6() {
+		if p, err := a.Prefix(64); err == nil {
+			return p.Addr()
+		}
+	}
+	return a
+}
+
+func (l *lobby) len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.waiting)
+}

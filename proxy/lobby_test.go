@@ -1,0 +1,70 @@
+package proxy
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// lobbyTest is a full lobby of three: two guests from the crowd, one from elsewhere.
+type lobbyTest struct {
+	*lobby
+	start                time.Time
+	first, second, other *conn
+}
+
+func newLobbyTest(t *testing.T) lobbyTest {
+	t.Helper()
+	l := lobbyTest{lobby: newLobby(3), start: time.Now(), first: &conn{}, second: &conn{}, other: &conn{}}
+	for i, c := range []*conn{l.first, l.second, l.other} {
+		from := crowdAddr()
+		if c == l.other {
+			from = netip.MustParseAddr("192.0.2.2")
+		}
+		if out, ok := l.enter(c, from, l.start.Add(time.Duration(i)*time.Millisecond)); !ok || out != nil {
+			t.Fatalf("guest %d: out %p, %v", i, out, ok)
+		}
+	}
+	return l
+}
+
+func crowdAddr() netip.Addr { return netip.MustParseAddr("192.0.2.1") }
+
+func TestLobbyMakesRoomForStrangers(t *testing.T) {
+	l := newLobbyTest(t)
+	if out, ok := l.enter(&conn{}, netip.MustParseAddr("192.0.2.3"), l.start.Add(time.Second)); !ok || out != l.first {
+		t.Errorf("out %p, %v, want %p", out, ok, l.first)
+	}
+}
+
+func TestLobbyTurnsTheCrowdAway(t *testing.T) {
+	l := newLobbyTest(t)
+	if out, ok := l.enter(&conn{}, crowdAddr(), l.start.Add(lobbyPatience/2)); ok || out != nil {
+		t.Errorf("out %p, %v", out, ok)
+	}
+	if out, ok := l.enter(&conn{}, crowdAddr(), l.start.Add(lobbyPatience)); !ok || out != l.first {
+		t.Errorf("after lobbyPatience: out %p, %v, want %p", out, ok, l.first)
+	}
+}
+
+func TestLobbyForgets(t *testing.T) {
+	l := newLobbyTest(t)
+	for _, c := range []*conn{l.first, l.first, l.second, l.other} { // twice does no harm
+		l.leave(c)
+	}
+	if len(l.waiting) != 0 || len(l.from) != 0 {
+		t.Errorf("%d guests from %d addresses are left", len(l.waiting), len(l.from))
+	}
+}
+
+func TestNetwork(t *testing.T) {
+	for addr, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1", "2001:db8::1:2": "2001:db8::", "fe80::1%lo": "fe80::",
+	} {
+		ip := netip.MustParseAddr(addr)
+		if got := network(net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, 1))); got.String() != want {
+			t.Errorf("%s is counted as %s, want %s", addr, got, want)
+		}
+	}
+}
