@@ -31,10 +31,12 @@ func TestTwoInstances(t *testing.T) {
 	}
 	wg.Wait()
 	for _, x := range []*tap{toLeft, toRight} {
+		x.mu.Lock() // clients that are closed later still read
 		if x.bytes == 0 || x.leaks > 0 {
 			t.Errorf("tap saw %d bytes, %d leaks", x.bytes, x.leaks)
 		}
 		t.Logf("tap: %d connections, %d bytes from the gateway, %d leaks", x.conns, x.bytes, x.leaks)
+		x.mu.Unlock()
 	}
 }
 
