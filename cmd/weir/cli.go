@@ -23,6 +23,8 @@ type globals struct {
 	Server    string `help:"Management address. Default: that of the nearest .weir, walking up." placeholder:"URL" env:"WEIR_SERVER"`
 	TokenFile string `help:"File with the bearer token. Default: admin.token in the nearest .weir." placeholder:"FILE" env:"WEIR_TOKEN_FILE"`
 	Output    string `short:"o" help:"Form of the result: ${enum}." enum:"table,json,name" default:"table"`
+
+	ShowVersion kong.VersionFlag `name:"version" hidden:"" help:"Print the version."`
 }
 
 // grammar is the whole command line: weir <noun> <verb> [name].
@@ -35,7 +37,7 @@ type grammar struct {
 
 	Instance instanceCmds `cmd:"" help:"Manage instances."`
 	User     userCmds     `cmd:"" help:"Manage the users of an instance."`
-	Topic    topicCmds    `cmd:"" help:"Look at topics: produce, consume, list, create, delete."`
+	Topic    topicCmds    `cmd:"" help:"Work with topics: produce, consume, list, create, delete."`
 
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
@@ -52,6 +54,7 @@ func cli(ctx context.Context, args []string, e *env) (code int) {
 		kong.Name("weir"),
 		kong.Description("Weir, a multi-tenant gateway for Apache Kafka."),
 		kong.Writers(e.out, e.err),
+		kong.Vars{"version": "weir " + version()},
 		kong.Exit(func(code int) { panic(exited(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
 		kong.BindTo(ctx, (*context.Context)(nil)),

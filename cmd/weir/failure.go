@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"strings"
@@ -83,11 +84,7 @@ func toFailure(err error) *failure {
 	case errors.As(err, &problem):
 		return &failure{code: problem.Code, message: sentence(problem), try: lines(problem.Try), exit: exitOfStatus(problem.Status)}
 	case errors.As(err, &user):
-		exit := exitFailed
-		if strings.HasPrefix(user.Code, "config-") {
-			exit = exitConfig
-		}
-		return &failure{code: user.Code, message: user.Message, try: user.Try, exit: exit}
+		return &failure{code: user.Code, message: user.Message, try: user.Try, exit: exitOfCode(user.Code)}
 	case errors.As(err, &config):
 		return &failure{code: "config", message: config.Error(), exit: exitConfig}
 	case errors.Is(err, context.DeadlineExceeded):
@@ -120,6 +117,19 @@ func configProblem(c *gateway.ConfigError) *api.Problem {
 		p.Errors = append(p.Errors, api.FieldError{Location: fmt.Sprintf("%s:%d:%d %s", m.File, m.Line, m.Column, m.Path), Message: m.Text})
 	}
 	return p
+}
+
+// exitOfCode is for the codes of package gateway.
+func exitOfCode(code string) int {
+	switch {
+	case code == "usage", code == "remote-not-allowed":
+		return exitUsage
+	case code == "dev-already-running":
+		return exitConflict
+	case strings.HasPrefix(code, "config-"):
+		return exitConfig
+	}
+	return exitFailed
 }
 
 func exitOfStatus(status int) int {
@@ -163,6 +173,19 @@ func lines(s string) []string {
 		return nil
 	}
 	return strings.Split(s, "\n")
+}
+
+// unreadable is for a file that a flag names, or whose default it is.
+func unreadable(flag, path string, err error) error {
+	cause := err.Error()
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		cause = pe.Err.Error()
+	}
+	return &failure{
+		code: "file-unreadable", exit: exitFailed, err: err,
+		message: fmt.Sprintf("%s %s: %s", flag, path, cause), try: []string{"weir ... " + flag + " FILE"},
+	}
 }
 
 // unreachable is for an address at which nobody answers.

@@ -46,7 +46,7 @@ func (c *instanceCreateCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	dir := targetDir(c.Dir, c.Name, e.Output)
-	if err := checkTarget(dir, c.Force); err != nil {
+	if err := checkTarget(dir, c.Force, "weir instance create "+c.Name); err != nil {
 		return err
 	}
 	start := time.Now()
@@ -170,7 +170,7 @@ func (c *instanceDeleteCmd) Run(ctx context.Context, e *env) error {
 	if err := cl.call(ctx, http.MethodGet, instancePath(c.Instance), nil, &i); err != nil {
 		return err
 	}
-	if err := e.confirm(c.Yes, fmt.Sprintf("Delete instance %s (%s) with all its topics and groups?", i.Name, i.ID)); err != nil {
+	if err := e.confirm(c.Yes, fmt.Sprintf("Delete instance %s (%s) with all its topics and groups?", i.Name, i.ID), "weir instance delete "+c.Instance); err != nil {
 		return err
 	}
 	if err := cl.call(ctx, http.MethodDelete, instancePath(i.ID), nil, &i); err != nil {
@@ -226,8 +226,9 @@ func targetDir(asked, name, output string) string {
 	return filepath.Base(name) // a name that is a path is refused by the server
 }
 
-// checkTarget refuses to overwrite somebody's credentials, before anything is made.
-func checkTarget(dir string, force bool) error {
+// checkTarget refuses to overwrite somebody's credentials, before command makes
+// anything.
+func checkTarget(dir string, force bool, command string) error {
 	if dir == "" || force {
 		return nil
 	}
@@ -237,7 +238,7 @@ func checkTarget(dir string, force bool) error {
 	}
 	return &failure{
 		code: "files-exist", exit: exitConflict, message: path + " is there already",
-		try: []string{"--dir DIR   write elsewhere", "--force     overwrite it"},
+		try: []string{command + " --dir DIR   write elsewhere", command + " --force     overwrite it"},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -38,7 +39,7 @@ func (c connectionFlags) dial(ctx context.Context, opts ...kgo.Opt) (*kgo.Client
 	}
 	conn, err := clientfiles.Load(path)
 	if err != nil {
-		return nil, err
+		return nil, badClientFile(path, err)
 	}
 	base, err := clientOptions(conn)
 	if err != nil {
@@ -58,6 +59,18 @@ func (c connectionFlags) dial(ctx context.Context, opts ...kgo.Opt) (*kgo.Client
 		return nil, kafkaError(conn, err)
 	}
 	return cl, nil
+}
+
+// badClientFile is for a file that cannot be read, or is another kind of file.
+func badClientFile(path string, err error) error {
+	var missing *fs.PathError
+	if errors.As(err, &missing) {
+		return unreadable("--config", path, err)
+	}
+	return &failure{
+		code: "client-file", exit: exitFailed, err: err, message: err.Error(),
+		try: []string{"weir topic ... --config FILE      a client.properties or client.env that weir wrote"},
+	}
 }
 
 func clientOptions(c clientfiles.Connection) ([]kgo.Opt, error) {
@@ -128,6 +141,9 @@ func topicError(topic string, err error) error {
 		f.exit = exitNotAllowed
 	case kerr.InvalidTopicException:
 		f.code, f.exit = "topic-name-invalid", exitUsage
+		f.message = fmt.Sprintf("%q is no topic name: want letters, digits, '.', '_' and '-', not too many", topic)
+	case kerr.InvalidPartitions, kerr.InvalidReplicationFactor:
+		f.exit = exitUsage
 	}
 	return f
 }

@@ -72,7 +72,7 @@ func (g globals) token() (string, error) {
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return "", err
+		return "", unreadable("--token-file", path, err)
 	}
 	return strings.TrimSpace(string(raw)), nil
 }

@@ -9,9 +9,9 @@ import (
 )
 
 type devCmd struct {
-	DataDir     string   `help:"Where data, secrets and client files are kept." default:".weir" placeholder:"DIR"`
-	Listen      string   `help:"Bootstrap address; the n-th broker is on the n-th port after it." default:"127.0.0.1:9092" placeholder:"HOST:PORT"`
-	Admin       string   `help:"Management address." default:"127.0.0.1:9080" placeholder:"HOST:PORT"`
+	DataDir     string   `help:"Where data, secrets and client files are kept. Default: ${default}." default:".weir" placeholder:"DIR"`
+	Listen      string   `help:"Bootstrap address; the n-th broker is on the n-th port after it. Default: ${default}." default:"127.0.0.1:9092" placeholder:"HOST:PORT"`
+	Admin       string   `help:"Management address. Default: ${default}." default:"127.0.0.1:9080" placeholder:"HOST:PORT"`
 	Kafka       []string `help:"Use this Kafka in place of the embedded one." placeholder:"HOST:PORT"`
 	Redis       string   `help:"Use this Redis in place of the embedded one." placeholder:"URL"`
 	Fresh       bool     `help:"Start over: forget data, instances and secrets."`

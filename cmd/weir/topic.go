@@ -58,7 +58,7 @@ func (c *topicListCmd) Run(ctx context.Context, e *env) error {
 type topicCreateCmd struct {
 	connectionFlags
 	Topic      string `arg:"" help:"Name of the topic."`
-	Partitions int32  `help:"Number of partitions; the pool's default if absent." default:"-1"`
+	Partitions int32  `help:"Number of partitions; the pool's default if absent." placeholder:"N" default:"-1"`
 }
 
 func (c *topicCreateCmd) Run(ctx context.Context, e *env) error {
@@ -90,7 +90,7 @@ func (c *topicDeleteCmd) Run(ctx context.Context, e *env) error {
 	if err := exists(ctx, admin, c.Topic); err != nil {
 		return err
 	}
-	if err := e.confirm(c.Yes, "Delete topic "+c.Topic+" with all its records?"); err != nil {
+	if err := e.confirm(c.Yes, "Delete topic "+c.Topic+" with all its records?", "weir topic delete "+c.Topic); err != nil {
 		return err
 	}
 	if _, err := admin.DeleteTopic(ctx, c.Topic); err != nil {

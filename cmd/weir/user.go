@@ -41,7 +41,7 @@ func (c *userCreateCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	dir := targetDir(c.Dir, c.Instance+"-"+c.Name, e.Output)
-	if err := checkTarget(dir, c.Force); err != nil {
+	if err := checkTarget(dir, c.Force, "weir user create "+c.Instance+" "+c.Name); err != nil {
 		return err
 	}
 	var i api.Instance
@@ -127,7 +127,7 @@ func (c *userDeleteCmd) Run(ctx context.Context, e *env) error {
 	if err := cl.call(ctx, http.MethodGet, path, nil, &u); err != nil {
 		return err
 	}
-	if err := e.confirm(c.Yes, fmt.Sprintf("Delete user %s of instance %s?", u.Name, c.Instance)); err != nil {
+	if err := e.confirm(c.Yes, fmt.Sprintf("Delete user %s of instance %s?", u.Name, c.Instance), "weir user delete "+c.Instance+" "+u.Name); err != nil {
 		return err
 	}
 	if err := cl.call(ctx, http.MethodDelete, path, nil, nil); err != nil {
@@ -149,12 +149,12 @@ func (e *env) done(name string, body any, line string) error {
 }
 
 // confirm asks before something is lost. Without a terminal the answer must
-// have been given as --yes.
-func (e *env) confirm(yes bool, question string) error {
+// have been given as --yes, which command then says.
+func (e *env) confirm(yes bool, question, command string) error {
 	if yes {
 		return nil
 	}
-	refused := &failure{code: "needs-yes", message: "not confirmed; nothing was changed", try: []string{"add --yes"}, exit: exitUsage}
+	refused := &failure{code: "needs-yes", message: "not confirmed; nothing was changed", try: []string{command + " --yes"}, exit: exitUsage}
 	if f, ok := e.in.(*os.File); !ok || !isTerminal(f) {
 		return refused
 	}
@@ -171,9 +171,15 @@ func (e *env) confirm(yes bool, question string) error {
 	return refused
 }
 
+// isTerminal is whether somebody may sit at f: a character device other than
+// the null device.
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
 }
 
 // password reads a secret from a file or stdin: never from a flag, where the
@@ -188,7 +194,7 @@ func (e *env) password(file string) (string, error) {
 	default:
 		f, err := os.Open(file)
 		if err != nil {
-			return "", err
+			return "", unreadable("--password-file", file, err)
 		}
 		defer f.Close()
 		r = f
