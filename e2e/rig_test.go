@@ -270,3 +270,20 @@ func (w *world) createTopic(cl *kgo.Client, topic string, partitions int32) {
 		w.t.Fatalf("create topic %s: %v %v", topic, err, resp.Err)
 	}
 }
+
+// status does one REST call and returns its status, 0 if there was no answer.
+func (w *world) status(g *gateway, method, path, body string) int {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), method, "http://"+g.admin+path, strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+w.token)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode
+}
