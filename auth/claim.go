@@ -15,6 +15,7 @@ const maxName = 255
 // that the conversation goes on as it would for a real account.
 type claim struct {
 	instance tenancy.InstanceID // "" if there is no such instance
+	target   tenancy.InstanceID // the instance that was named, part of the client's message
 	user     string             // a copy, so as not to keep the client's message; "" if there is no such user
 	cred     tenancy.Credential
 	refusal  Reason // why it fails even with the right password; "" if it does not
@@ -37,7 +38,7 @@ func (a *Authenticator) resolve(mechanism string, peer Peer, name string) claim 
 		}
 	}
 	// Made for known accounts too, to be the same work.
-	c := claim{cred: phantom(a.pepper, mechanism, target, user)}
+	c := claim{target: target, cred: phantom(a.pepper, mechanism, target, user)}
 
 	view, ok := a.directory.View(target)
 	if ok {

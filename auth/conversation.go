@@ -113,13 +113,13 @@ func (c *Conversation) charge(why Reason) {
 }
 
 // attempt is by what this attempt is counted. A message that has no name in it
-// counts against the endpoint's instance, if there is one.
+// counts against the endpoint's instance, if that names one.
 func (c *Conversation) attempt() attempt {
-	id := c.claim.instance
-	if id == "" && c.peer.Instance != "" {
-		if _, ok := c.auth.directory.View(c.peer.Instance); ok {
-			id = c.peer.Instance
-		}
+	id := c.claim.target
+	if c.claim.instance != "" { // a copy that may be kept
+		id = c.claim.instance
+	} else if id == "" {
+		id = c.peer.Instance
 	}
 	return newAttempt(c.peer.Addr, id, c.claim.user)
 }

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"hash/fnv"
 	"net/netip"
 	"sync"
 	"time"
@@ -28,11 +29,30 @@ func strangerAllowance() allowance { return allowance{burst: 12, every: 3 * time
 // of a fleet must not lock out the others, while the password is rolled.
 func friendAllowance() allowance { return allowance{burst: 120, every: 500 * time.Millisecond} }
 
+// strangerSlots is over how many buckets the instances that strangers of one address
+// name are spread.
+const strangerSlots = 256
+
 // attempt is by what attempts are counted.
 type attempt struct {
 	addr     netip.Addr
-	instance tenancy.InstanceID // "": all unknown instances together
-	user     string             // of friends only
+	instance tenancy.InstanceID // as the client names it, there or not
+	user     string             // "" if there is no such user
+}
+
+// stranger is by what a stranger's attempts are counted. That it has no
+// instance but a slot is so that one which there is not has a bucket as if
+// there were: from when a bucket is empty nobody can tell which instances there
+// are, and names that are made up take no room without bound.
+type stranger struct {
+	addr netip.Addr
+	slot uint32
+}
+
+func (a attempt) stranger() stranger {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(a.instance))
+	return stranger{addr: a.addr, slot: h.Sum32() % strangerSlots}
 }
 
 // bucket is the state of an allowance: the moment it is full again (GCRA).
@@ -41,7 +61,7 @@ type bucket struct{ full time.Time }
 // limiter bounds failed attempts. An attempt is free; its failure costs a
 // token, so that any number of clients may start at once behind one address.
 //
-// Strangers share a bucket per (address, instance). A user who has logged in
+// Strangers share a bucket per (address, slot of the instance). A user who has logged in
 // from an address is a friend there and has a bucket of its own, which failures
 // of others behind the same address do not touch. The tables are separate, so
 // that strangers cannot push friends out.
@@ -53,7 +73,7 @@ type limiter struct {
 	stranger, friend allowance // immutable
 
 	mu        sync.Mutex
-	strangers *lru[attempt, bucket]
+	strangers *lru[stranger, bucket]
 	friends   *lru[attempt, bucket]
 }
 
@@ -61,7 +81,7 @@ func newLimiter(limit int) *limiter {
 	return &limiter{
 		stranger:  strangerAllowance(),
 		friend:    friendAllowance(),
-		strangers: newLRU[attempt, bucket](limit),
+		strangers: newLRU[stranger, bucket](limit),
 		friends:   newLRU[attempt, bucket](limit),
 	}
 }
@@ -85,8 +105,7 @@ func (l *limiter) allow(now time.Time, a attempt) bool {
 	if b, ok := l.friends.peek(a); ok {
 		return l.friend.left(now, b)
 	}
-	a.user = ""
-	b, _ := l.strangers.peek(a)
+	b, _ := l.strangers.peek(a.stranger())
 	return l.stranger.left(now, b)
 }
 
@@ -98,9 +117,8 @@ func (l *limiter) failed(now time.Time, a attempt) {
 		l.friends.put(a, l.friend.spend(now, b))
 		return
 	}
-	a.user = ""
-	b, _ := l.strangers.peek(a)
-	l.strangers.put(a, l.stranger.spend(now, b))
+	b, _ := l.strangers.peek(a.stranger())
+	l.strangers.put(a.stranger(), l.stranger.spend(now, b))
 }
 
 // succeeded makes a friend. It gives no token back: a guesser with an account

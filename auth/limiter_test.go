@@ -106,7 +106,7 @@ func TestLimiterIsBounded(t *testing.T) {
 	if _, ok := l.friends.peek(friend); !ok {
 		t.Error("strangers have pushed a friend out")
 	}
-	if _, ok := l.strangers.peek(who("2001:db8:0:3e7::1", "one", "")); !ok {
+	if _, ok := l.strangers.peek(who("2001:db8:0:3e7::1", "one", "").stranger()); !ok {
 		t.Error("the newest has been forgotten")
 	}
 }
@@ -168,22 +168,36 @@ func TestSprayAndKnownClient(t *testing.T) {
 	})
 }
 
-func TestUnknownInstancesShareABucket(t *testing.T) {
+// An instance that there is not is counted as if there were: otherwise what
+// failures elsewhere do to it would tell.
+func TestUnknownInstancesAreCountedLikeOthers(t *testing.T) {
 	f := newFixture(t)
-	for i := range 20 {
-		want := ReasonInstanceUnknown
-		if i >= 12 {
-			want = ReasonRateLimited
-		}
-		_, err := f.login(ScramSHA256, at("192.0.2.1", ""), fmt.Sprintf("alice@made-up-%d", i), "guess-guess")
+	fail := func(instance string, want Reason) {
+		t.Helper()
+		_, err := f.login(ScramSHA256, at("192.0.2.1", ""), "nobody@"+instance, "guess-guess")
 		if why := reason(t, err); why != want {
-			t.Errorf("guess %d: %q, want %q", i, why, want)
+			t.Errorf("%s: %q, want %q", instance, why, want)
 		}
 	}
-	if _, err := f.login(ScramSHA256, at("192.0.2.1", ""), "alice@one", alicePassword); err != nil {
-		t.Errorf("a real instance: %v", err)
+	for range 12 {
+		fail("made-up", ReasonInstanceUnknown)
+		fail("one", ReasonUserUnknown)
 	}
-	if n := f.limiter.strangers.len(); n != 1 {
+	for range 2 {
+		fail("made-up", ReasonRateLimited)
+		fail("one", ReasonRateLimited)
+		fail("another", ReasonInstanceUnknown)
+		fail("two", ReasonUserUnknown)
+	}
+}
+
+// Names that are made up take no more room than there are slots.
+func TestMadeUpNamesAreBounded(t *testing.T) {
+	l, now := newLimiter(maxTracked), time.Unix(1e9, 0)
+	for i := range 10_000 {
+		l.failed(now, who("192.0.2.1", tenancy.InstanceID(fmt.Sprint("made-up-", i)), ""))
+	}
+	if n := l.strangers.len(); n != strangerSlots {
 		t.Errorf("%d buckets for one address", n)
 	}
 }
