@@ -90,7 +90,8 @@ func (s *server) observe(next http.Handler) http.Handler {
 				}
 			}
 			level := slog.LevelInfo
-			if r.Method == http.MethodGet && rec.status < http.StatusBadRequest {
+			probe := r.URL.Path == "/readyz" || r.URL.Path == "/healthz" // asked every second, by machines
+			if r.Method == http.MethodGet && (probe || rec.status < http.StatusBadRequest) {
 				level = slog.LevelDebug
 			}
 			s.cfg.Log.Log(r.Context(), level, "admin request", "request", id, "method", r.Method, "path", r.URL.Path,
