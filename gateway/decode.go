@@ -19,16 +19,18 @@ type decoder struct {
 	file     string
 	at       map[string]token.Position // by path
 	mistakes []Mistake
-	broken   map[string]bool // paths with a mistake, or meant by a misspelt key
+	broken   map[string]bool // paths whose value could not be read, or that a misspelt key meant
 }
 
 // fail notes a mistake at the place of path, or of the nearest value around it.
-// What is missing only because of another mistake is not said again.
+// What could not be read is not judged too.
 func (d *decoder) fail(path, code, format string, args ...any) {
-	if code == codeMissing && d.isBroken(path) {
+	if d.isBroken(path) {
 		return
 	}
-	d.broken[path] = true
+	if code == codeType {
+		d.broken[path] = true
+	}
 	var pos token.Position
 	for p := path; ; p = parent(p) {
 		if found, ok := d.at[p]; ok {
@@ -145,7 +147,7 @@ func start(node ast.Node) *token.Position {
 func (d *decoder) scalar(node ast.Node, path string, v reflect.Value) {
 	s, ok := node.(ast.ScalarNode)
 	if !ok {
-		d.fail(path, codeType, "want one value, found %s", describe(node))
+		d.fail(path, codeType, "want one value, found %s; a text with a colon in it may need quotes", describe(node))
 		return
 	}
 	text := s.GetToken().Value

@@ -72,13 +72,14 @@ type dev struct {
 // person can do something about are *UserError.
 func Dev(ctx context.Context, o DevOptions, now <-chan struct{}) (err error) {
 	d := &dev{o: o, started: time.Now(), log: newLogger(LogConfig{Level: "warn", Format: "text"}, o.Err)}
+	redis.SetLogger(redisLog{d.log}) // the library has one for the whole process
 	defer func() { err = errors.Join(err, d.close()) }()
 	if err := d.open(ctx); err != nil {
 		return unlessDone(ctx, err)
 	}
-	p, err := d.compose()
+	p, err := d.compose(ctx)
 	if err != nil {
-		return err
+		return unlessDone(ctx, err)
 	}
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.run(running, now) })
@@ -181,12 +182,12 @@ func (d *dev) openRedis(ctx context.Context) error {
 const portTries = 5
 
 // compose binds the ports; with port 0 it chooses them.
-func (d *dev) compose() (*process, error) {
+func (d *dev) compose(ctx context.Context) (*process, error) {
 	for try := 1; ; try++ {
 		listen := d.listen
 		if listen.port == 0 {
 			var err error
-			if listen.port, err = freePorts(listen.host, 1+len(d.nodes)); err != nil {
+			if listen.port, err = freePorts(ctx, listen.host, 1+len(d.nodes)); err != nil {
 				return nil, err
 			}
 		}
@@ -194,7 +195,7 @@ func (d *dev) compose() (*process, error) {
 		if err != nil {
 			return nil, err
 		}
-		p, err := compose(*a)
+		p, err := compose(ctx, *a)
 		if err == nil {
 			d.listen = listen
 			return p, nil

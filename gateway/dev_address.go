@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -55,15 +56,15 @@ func certHosts(listen string) []string {
 }
 
 // freePorts finds n ports in a row that nobody listens on now, and returns the first.
-func freePorts(host string, n int) (int, error) {
+func freePorts(ctx context.Context, host string, n int) (int, error) {
 	var last error
 	for range 50 {
-		first, err := probe(address{host, 0})
+		first, err := probe(ctx, address{host, 0})
 		if err != nil {
 			return 0, fmt.Errorf("no free port on %s: %w", host, err)
 		}
 		for i := 1; i < n && err == nil; i++ {
-			_, err = probe(address{host, first + i})
+			_, err = probe(ctx, address{host, first + i})
 		}
 		if err == nil {
 			return first, nil
@@ -74,11 +75,11 @@ func freePorts(host string, n int) (int, error) {
 }
 
 // probe binds and lets go again.
-func probe(a address) (port int, err error) {
+func probe(ctx context.Context, a address) (port int, err error) {
 	if a.port > 65535 {
 		return 0, fmt.Errorf("%s is no port", a)
 	}
-	l, err := net.Listen("tcp", a.String())
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", a.String())
 	if err != nil {
 		return 0, err
 	}

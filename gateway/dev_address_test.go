@@ -74,7 +74,7 @@ func TestHolder(t *testing.T) {
 }
 
 func TestFreePorts(t *testing.T) {
-	first, err := freePorts("127.0.0.1", 4)
+	first, err := freePorts(t.Context(), "127.0.0.1", 4)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -120,7 +120,6 @@ func (d *dev) check(ctx context.Context) error {
 		kgo.DialTLSConfig(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}),
 		kgo.SASL(scram.Auth{User: c.Username, Pass: c.Password}.AsSha512Mechanism()),
 		kgo.ClientID("weir-dev"),
-		kgo.DefaultProduceTopic(checkTopic),
 		kgo.ConsumeTopics(checkTopic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchMaxWait(100*time.Millisecond),
@@ -145,7 +144,7 @@ func roundTrip(ctx context.Context, client *kgo.Client) (err error) {
 		}
 	}()
 	mark := rand.Text()
-	if err := client.ProduceSync(ctx, kgo.StringRecord(mark)).FirstErr(); err != nil {
+	if err := client.ProduceSync(ctx, &kgo.Record{Topic: checkTopic, Value: []byte(mark)}).FirstErr(); err != nil {
 		return fmt.Errorf("producing: %w", err)
 	}
 	for {

@@ -68,7 +68,7 @@ func (s *site) prepare(fresh bool) error {
 		}
 	}
 	// An older umask, or an unpacked archive, may have left it open.
-	if err := os.Chmod(s.abs, 0o700); err != nil {
+	if err := os.Chmod(s.abs, 0o700); err != nil { //nolint:gosec // a folder needs its x bit
 		return err
 	}
 	if err := removeIfThere(s.infoFile()); err != nil { // of a run that was killed
@@ -146,7 +146,7 @@ func (s *site) secrets() (secrets, error) {
 	out = secrets{Password: rand.Text(), TokenKey: make([]byte, minTokenKeyBytes), Pepper: make([]byte, minTokenKeyBytes)}
 	rand.Read(out.TokenKey) // never fails (crypto/rand)
 	rand.Read(out.Pepper)
-	if data, err = json.Marshal(out); err != nil {
+	if data, err = json.Marshal(out); err != nil { //nolint:gosec // it goes to a 0600 file, which is its place
 		return secrets{}, err
 	}
 	return out, writeFile(file, data)

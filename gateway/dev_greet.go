@@ -84,7 +84,7 @@ func (d *dev) info(p *process) *devInfo {
 // say prints for a person; nothing for a script.
 func (d *dev) say(format string, args ...any) {
 	if !d.o.Quiet && !d.o.JSON {
-		fmt.Fprintf(d.o.Out, format, args...)
+		_, _ = fmt.Fprintf(d.o.Out, format, args...) // a closed terminal stops nobody
 	}
 }
 

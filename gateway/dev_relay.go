@@ -18,12 +18,16 @@ func relay(server net.Conn, group *sync.WaitGroup) (client net.Conn) {
 	said.grown.L = &said.mu
 	shut := func() {
 		said.close()
-		inner.Close()
-		server.Close()
+		_ = inner.Close()
+		_ = server.Close()
 	}
-	group.Go(func() { defer shut(); io.Copy(server, inner) })
-	group.Go(func() { defer said.close(); io.Copy(said, server) })
-	group.Go(func() { defer shut(); io.Copy(inner, said) })
+	move := func(to io.Writer, from io.Reader, end func()) {
+		defer end()
+		_, _ = io.Copy(to, from) // an error is one end's way to end; the other sees it closed
+	}
+	group.Go(func() { move(server, inner, shut) })
+	group.Go(func() { move(said, server, said.close) })
+	group.Go(func() { move(inner, said, shut) })
 	return client
 }
 

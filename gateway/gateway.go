@@ -59,7 +59,7 @@ type process struct {
 
 // compose builds every component from the bottom up and binds every port, so
 // that what can fail fails before anybody is served.
-func compose(a assembly) (*process, error) {
+func compose(ctx context.Context, a assembly) (*process, error) {
 	p := &process{log: a.log, rdb: a.rdb, pools: make(map[string]*upstream.Pool), warm: make(chan struct{})}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -94,14 +94,14 @@ func compose(a assembly) (*process, error) {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
 	p.pairs = a.faces.pairs
-	return p, p.bind(a, handler)
+	return p, p.bind(ctx, a, handler)
 }
 
-func (p *process) bind(a assembly, handler http.Handler) (err error) {
-	if p.adminAt, err = net.Listen("tcp", a.adminAddress); err != nil {
+func (p *process) bind(ctx context.Context, a assembly, handler http.Handler) (err error) {
+	if p.adminAt, err = new(net.ListenConfig).Listen(ctx, "tcp", a.adminAddress); err != nil {
 		return fmt.Errorf("admin: %w", err)
 	}
-	p.admin = &http.Server{
+	p.admin = &http.Server{ //nolint:gosec // admin.Harden sets the time-outs
 		Handler:  handler,
 		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug), // scanners, mostly
 	}

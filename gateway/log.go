@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"context"
 	"crypto/rand"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -42,3 +44,12 @@ func isTerminal(w io.Writer) bool {
 func randomText(n int) string { return rand.Text()[:n] }
 
 func discardLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// redisLog takes what go-redis would print to standard error in a form of its
+// own. At debug: whoever asked Redis has the error too, and says what it means.
+type redisLog struct{ log *slog.Logger }
+
+// Printf is go-redis's internal.Logging.
+func (r redisLog) Printf(ctx context.Context, format string, v ...any) {
+	r.log.DebugContext(ctx, "redis client", "text", fmt.Sprintf(format, v...))
+}

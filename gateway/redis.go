@@ -21,6 +21,8 @@ import (
 const (
 	redisDialTimeout = 500 * time.Millisecond
 	redisIOTimeout   = time.Second
+
+	redisPort = "6379"
 )
 
 // options turns the file's words into go-redis's, without reading any file.
@@ -83,8 +85,8 @@ func parseRedisURL(text string, o *redis.UniversalOptions) error {
 		if len(o.Addrs) > 1 {
 			return errors.New("url names several hosts; use redis-cluster:// or redis-sentinel://")
 		}
-		if host, port, err := net.SplitHostPort(o.Addrs[0]); err != nil || port == "" {
-			o.Addrs[0] = net.JoinHostPort(strings.Trim(cmp.Or(host, o.Addrs[0]), "[]:"), "6379")
+		if _, _, err := net.SplitHostPort(hosts); err != nil {
+			o.Addrs[0] = net.JoinHostPort(strings.Trim(hosts, "[]"), redisPort)
 		}
 	case "-cluster":
 		o.IsClusterMode = true

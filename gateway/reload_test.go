@@ -46,7 +46,7 @@ func TestReload(t *testing.T) {
 			return c
 		}
 		pass := func() {
-			time.Sleep(reloadEvery + time.Second) // virtual
+			<-time.After(reloadEvery + time.Second) // virtual
 			synctest.Wait()
 		}
 

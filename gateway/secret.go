@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"log/slog"
 	"os"
 	"path/filepath"
 )
@@ -29,4 +30,25 @@ func resolve(dir, file string) string {
 		return file
 	}
 	return filepath.Join(dir, file)
+}
+
+// warnOpenSecrets names the secret files that other users of the machine may
+// read. Only a warning: Kubernetes mounts secrets that way unless told otherwise.
+func (c *Config) warnOpenSecrets(log *slog.Logger) {
+	files := []string{c.Redis.PasswordFile, c.Admin.TokenKeyFile, c.Auth.PepperFile}
+	for _, p := range c.Pools {
+		if p.SASL != nil {
+			files = append(files, p.SASL.PasswordFile)
+		}
+	}
+	for _, l := range c.Listeners {
+		if l.TLS != nil {
+			files = append(files, l.TLS.KeyFile)
+		}
+	}
+	for _, file := range files {
+		if info, err := os.Stat(resolve(c.dir, file)); err == nil && info.Mode().Perm()&0o004 != 0 {
+			log.Warn("secret file can be read by every user of this machine", "file", file, "try", "chmod 600")
+		}
+	}
 }

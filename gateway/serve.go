@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
@@ -25,14 +26,16 @@ const adminGrace = 5 * time.Second
 
 // Serve runs a gateway until ctx ends, then drains; now, when closed, ends the
 // drain at once. It returns nil after an orderly stop, else what failed.
-func Serve(ctx context.Context, cfg *Config, log io.Writer, version string, now <-chan struct{}) error {
+func Serve(ctx context.Context, cfg *Config, log io.Writer, version string, now <-chan struct{}) (err error) {
 	logger := newLogger(cfg.Log, log)
+	redis.SetLogger(redisLog{logger}) // the library has one for the whole process
+	cfg.warnOpenSecrets(logger)
 	a, err := cfg.assemble(logger, version)
 	if err != nil {
 		return err
 	}
-	defer a.rdb.Close()
-	p, err := compose(*a)
+	defer func() { err = errors.Join(err, a.rdb.Close()) }()
+	p, err := compose(ctx, *a)
 	if err != nil {
 		return err
 	}
@@ -166,7 +169,7 @@ func (p *process) serveFaces(ctx context.Context, now <-chan struct{}) error {
 	grace, done := context.WithTimeout(context.WithoutCancel(ctx), adminGrace)
 	defer done()
 	if p.admin.Shutdown(grace) != nil {
-		p.admin.Close() // requests that outlast adminGrace are cut
+		err = errors.Join(err, p.admin.Close()) // requests that outlast adminGrace are cut
 	}
 	if e := <-served; !errors.Is(e, http.ErrServerClosed) {
 		err = errors.Join(err, fmt.Errorf("admin: %w", e))
