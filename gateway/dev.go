@@ -31,6 +31,7 @@ type DevOptions struct {
 	Quiet       bool // print only "ready"
 	JSON        bool // print only the content of dev.json, when ready
 	Version     string
+	Command     string    // how a person calls this program, for hints; weir
 	Out, Err    io.Writer // what a person, or a script, reads; the log
 }
 
@@ -110,7 +111,7 @@ func unlessDone(ctx context.Context, err error) error {
 func (d *dev) open(ctx context.Context) error {
 	o := &d.o
 	o.DataDir, o.Listen, o.Admin = cmp.Or(o.DataDir, defaultDataDir), cmp.Or(o.Listen, defaultListen), cmp.Or(o.Admin, defaultAdmin)
-	o.Version = cmp.Or(o.Version, "dev")
+	o.Version, o.Command = cmp.Or(o.Version, untagged), cmp.Or(o.Command, "weir")
 	var err error
 	if d.listen, err = checkAddress("--listen", o.Listen, o.AllowRemote); err != nil {
 		return err

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
-	"strings"
 	"syscall"
 )
 
@@ -94,18 +93,20 @@ func portInUse(err error, o DevOptions) error {
 		return err
 	}
 	addr := op.Addr.String()
-	by := "another process"
+	by, ours := "another process", false
 	if tcp, ok := op.Addr.(*net.TCPAddr); ok {
 		if name, pid := holder("/proc", tcp.Port); pid > 0 {
-			by = fmt.Sprintf("%s (pid %d)", name, pid)
+			by, ours = fmt.Sprintf("%s (pid %d)", name, pid), name == "weir"
 		}
 	}
-	try := []string{"weir dev --listen 127.0.0.1:0            any free port; the files follow"}
-	switch {
-	case strings.HasPrefix(err.Error(), "admin: "):
-		try = []string{"weir dev --admin 127.0.0.1:0             any free port; the files follow"}
-	case addr == o.Listen && len(o.Kafka) == 0:
-		try = append(try, fmt.Sprintf("weir dev --listen 127.0.0.1:0 --kafka %s    if it speaks Kafka: put Weir in front of it", addr))
+	// Who has one of our ports often has the others too: another weir dev.
+	command := "weir dev"
+	if o.DataDir != defaultDataDir {
+		command += " --data-dir " + shellWord(o.DataDir)
+	}
+	try := []string{command + " --listen 127.0.0.1:0 --admin 127.0.0.1:0      free ports; the files follow"}
+	if addr == o.Listen && len(o.Kafka) == 0 && !ours {
+		try = append(try, fmt.Sprintf("%s --listen 127.0.0.1:0 --kafka %s    if it speaks Kafka: put Weir in front of it", command, addr))
 	}
 	return userError("port-in-use", err, try, "%s is in use by %s", addr, by)
 }

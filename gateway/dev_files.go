@@ -42,7 +42,7 @@ func openSite(dir string, fresh bool) (*site, error) {
 	}
 	s := &site{dir: dir, abs: abs}
 	if err := os.MkdirAll(abs, 0o700); err != nil {
-		return nil, err
+		return nil, userError("data-dir-unusable", err, []string{"weir dev --data-dir DIR      a folder that you may write to"}, "%v", err)
 	}
 	if s.lock, err = lockFile(s.path("dev.lock")); err != nil {
 		if errors.Is(err, errLocked) {

@@ -109,14 +109,18 @@ func (d *dev) describe(info *devInfo) {
 		inside = append(inside, "Redis")
 	}
 	files := strings.TrimSuffix(d.site.dir, "/") + "/"
-	data := files + "data, kept between starts     start over: weir dev --fresh"
+	data := files + "data, kept between starts     start over: " + d.o.Command + " dev --fresh"
 	if d.external {
 		data = fmt.Sprintf("records on %s; the rest in %s", info.Kafka, data)
 	}
-	d.say("Weir %s dev: %s in this one process. Not for production.\n\n", d.o.Version, enumerate(inside))
+	name := "Weir"
+	if d.o.Version != untagged {
+		name += " " + d.o.Version
+	}
+	d.say("%s dev: %s in this one process. Not for production.\n\n", name, enumerate(inside))
 	d.say("  Kafka    %s (brokers %d-%d)   SASL_SSL  %s  instance %s, user %s\n", info.Bootstrap,
 		d.listen.port+1, d.listen.port+len(d.nodes), auth.ScramSHA512, info.Instance, info.Username)
-	d.say("  API      %s/v1    metrics  /metrics\n", info.Admin)
+	d.say("  API      %s/v1    metrics  /metrics    both with the token of %sadmin.token\n", info.Admin, files)
 	d.say("  Data     %s\n", data)
 	d.say("  Files    %s  client.properties  kcat.conf  client.env  ca.pem  admin.token  dev.json\n\n", files)
 	topicFlags, instanceFlags := "", ""
@@ -124,12 +128,15 @@ func (d *dev) describe(info *devInfo) {
 		topicFlags = "--config " + shellWord(files+clientfiles.EnvFile) + " "
 		instanceFlags = " --server " + info.Admin + " --token-file " + shellWord(files+"admin.token")
 	}
-	d.say("  Try it   weir topic produce %shello \"first message\"\n", topicFlags)
-	d.say("           weir topic consume %shello --from-beginning\n", topicFlags)
+	d.say("  Try it   %s topic produce %shello \"first message\"\n", d.o.Command, topicFlags)
+	d.say("           %s topic consume %shello --from-beginning\n", d.o.Command, topicFlags)
 	d.say("           kcat -F %s -L\n", shellWord(files+clientfiles.KcatFile))
 	d.say("           kafka-topics.sh --bootstrap-server %s --command-config %s --list\n", info.Bootstrap, shellWord(files+clientfiles.PropertiesFile))
-	d.say("           weir instance create orders%s\n\n", instanceFlags)
+	d.say("           %s instance create orders%s\n\n", d.o.Command, instanceFlags)
 }
+
+// untagged is the version of a build of no tag or revision, as by go run.
+const untagged = "devel"
 
 // enumerate is "a", "a and b", "a, b and c".
 func enumerate(words []string) string {

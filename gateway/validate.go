@@ -105,7 +105,11 @@ func (v *validator) config(c *Config) {
 
 func (v *validator) redis(r *RedisConfig) {
 	if _, err := r.options(); err != nil {
-		v.fail("redis", codeValue, "%v", err)
+		at := "redis"
+		if r.URL != "" {
+			at = "redis.url"
+		}
+		v.fail(at, codeValue, "%s", strings.TrimPrefix(err.Error(), "url: "))
 	}
 	if r.PasswordFile != "" {
 		v.secret("redis.password_file", r.PasswordFile, 1)

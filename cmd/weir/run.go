@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"runtime/debug"
+	"strings"
 
 	"weir/gateway"
 )
@@ -31,6 +34,7 @@ func (c *devCmd) Run(ctx context.Context, e *env) error {
 		Quiet:       c.Quiet,
 		JSON:        e.Output == "json",
 		Version:     version(),
+		Command:     command(),
 		Out:         e.out,
 		Err:         e.err,
 	}, e.now)
@@ -71,6 +75,16 @@ func (versionCmd) Run(e *env) error {
 	}
 	say(e.out, "weir %s\n", version())
 	return nil
+}
+
+// command is how a person calls this program again: go run's binary lies in a
+// folder that goes away with it.
+func command() string {
+	path, err := os.Executable()
+	if err == nil && strings.Contains(path, "go-build") && filepath.Base(filepath.Dir(path)) == "exe" {
+		return "go run ./cmd/weir"
+	}
+	return "weir"
 }
 
 // version is what the Go tool stamped into the binary: a tag, or the revision
