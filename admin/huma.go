@@ -106,6 +106,13 @@ func fromHuma(e *huma.ErrorModel) *api.Problem {
 		return invalid(mistakes...)
 	}
 	p := problem(c, "The request cannot be read: %s.", e.Detail)
+	switch {
+	case c == codeMediaType:
+		p.Detail = "The request's Content-Type must be application/json."
+		p.Try = "curl -H 'Content-Type: application/json' ..."
+	case e.Status == http.StatusBadRequest && len(mistakes) == 1 && mistakes[0].Location == "body":
+		p.Detail = "The request's body is not JSON."
+	}
 	p.Status = e.Status
 	p.Errors = mistakes
 	return p

@@ -68,7 +68,7 @@ func kindOf(c code) problemKind {
 	case codeInstanceNotFound:
 		return problemKind{status: http.StatusNotFound, title: "Instance not found", try: "weir instance list"}
 	case codeUserNotFound:
-		return problemKind{status: http.StatusNotFound, title: "User not found"}
+		return problemKind{status: http.StatusNotFound, title: "User not found", try: "weir user list INSTANCE"}
 	case codeInstanceIDTaken:
 		return problemKind{status: http.StatusConflict, title: "Instance id taken"}
 	case codeNameTaken:

@@ -107,7 +107,9 @@ func (s *server) authenticate(w http.ResponseWriter, r *http.Request) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "bearer") || token == "" {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="weir"`)
-		writeProblem(w, id, problem(codeUnauthenticated, "The request has no bearer token."))
+		p := problem(codeUnauthenticated, "The request has no bearer token.")
+		p.Try = `curl -H "Authorization: Bearer $(cat FILE)" ...` // weir itself always sends one
+		writeProblem(w, id, p)
 		return
 	}
 	claims, err := s.tokens.verify(strings.TrimSpace(token))

@@ -49,6 +49,7 @@ func (s *server) createUser(ctx context.Context, in *createUserInput) (*createUs
 	if errors.Is(err, tenancy.ErrExists) || errors.Is(err, tenancy.ErrConflict) {
 		p := problem(codeUserTaken, "Instance %s has a user %s.", i.Name, u.Name)
 		p.Errors = []api.FieldError{{Location: "body.name", Message: "taken"}}
+		p.Try = "weir user list " + i.Name
 		return nil, p
 	}
 	if err != nil {
