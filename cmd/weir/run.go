@@ -78,10 +78,10 @@ func (versionCmd) Run(e *env) error {
 }
 
 // command is how a person calls this program again: go run's binary lies in a
-// folder that goes away with it.
+// go-build folder, of the build cache or a temporary one, and not on the PATH.
 func command() string {
 	path, err := os.Executable()
-	if err == nil && strings.Contains(path, "go-build") && filepath.Base(filepath.Dir(path)) == "exe" {
+	if err == nil && strings.Contains(filepath.ToSlash(path), "/go-build") {
 		return "go run ./cmd/weir"
 	}
 	return "weir"
