@@ -176,3 +176,39 @@ func TestStrangersWhoAnnounceMuch(t *testing.T) {
 		_ = c.Close()
 	}
 }
+
+// TestAnswersBehindALongPoll pipelines requests with large answers behind one
+// that waits: they are not all worked out ahead. In the end each is answered,
+// in order.
+func TestAnswersBehindALongPoll(t *testing.T) {
+	const behind = 40
+	p := newInProcess(t)
+	c := p.login(t, p.attacker, p.prize.attackersLeader)
+	poll := fetch(p.prize.attackersID, 0, -1)
+	poll.MaxWaitMillis, poll.MinBytes = 2000, 1
+	poll.SetVersion(13)
+	req, version := bloated()["DescribeGroups"](60_000)
+	req.SetVersion(version)
+	body := req.AppendTo(nil)
+	before, most := heap(), peak(t)
+	c.write(1, 13, poll.AppendTo(nil))
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		for range behind {
+			c.write(req.Key(), version, body)
+		}
+	}()
+	for i := range 1 + behind {
+		frame, err := c.in.Next(8 * mib)
+		if err != nil || (i == 0) != (len(frame) < 1000) {
+			t.Fatalf("answer %d has %d bytes, %v", i, len(frame), err)
+		}
+	}
+	<-sent
+	used := most() - before
+	t.Logf("%d answers of 2.8 MiB: heap +%d MiB", behind, used/mib)
+	if used > 150*mib {
+		t.Errorf("heap grew by %d MiB", used/mib)
+	}
+}

@@ -16,11 +16,25 @@ import (
 func (c *conn) enqueue(p *pending) (first bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.awaitLocked(maxInflight - 1); err != nil {
+	if err := c.awaitRoomLocked(p); err != nil {
 		return false, err
 	}
-	c.queue = append(c.queue, p)
+	c.pushLocked(p)
 	return len(c.queue) == 1, nil
+}
+
+func (c *conn) pushLocked(p *pending) {
+	c.queue = append(c.queue, p)
+	c.held += p.held
+}
+
+// awaitRoomLocked waits until p may join the queue, which it may whatever it
+// holds if it is empty.
+func (c *conn) awaitRoomLocked(p *pending) error {
+	for (len(c.queue) >= maxInflight || len(c.queue) > 0 && c.held+p.held > maxHeld) && c.why == nil {
+		c.changed.Wait()
+	}
+	return c.why
 }
 
 // awaitAnswers waits until at most n requests have no answer yet.
@@ -39,7 +53,7 @@ func (c *conn) awaitLocked(n int) error {
 
 // reply answers a request that needs no broker. Reading goroutine only.
 func (c *conn) reply(p *pending, body [][]byte) error {
-	p.answer, p.ready = body, true
+	p.answer, p.ready, p.held = body, true, wire.Size(body)
 	first, err := c.enqueue(p)
 	if err != nil || !first {
 		return err
@@ -68,6 +82,7 @@ func (c *conn) answerHead(p *pending, body [][]byte) error {
 func (c *conn) popHead() *pending {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.held -= c.queue[0].held
 	n := copy(c.queue, c.queue[1:])
 	c.queue[n] = nil
 	c.queue = c.queue[:n]

@@ -31,6 +31,9 @@ const (
 	// answer before we stop reading. Kafka itself works on one at a time;
 	// librdkafka sends as many as it likes.
 	maxInflight = 64
+	// maxHeld is how much memory those requests may hold beyond one: answers of
+	// our own that wait behind a long poll, and what answers are merged with.
+	maxHeld = 4 << 20
 )
 
 // conn is one client connection. Two goroutines work on it at the most: the
@@ -68,6 +71,7 @@ type conn struct {
 	mu      sync.Mutex
 	changed *sync.Cond // queue became shorter, or the connection is closing
 	queue   []*pending // requests without an answer yet, in order; who answers the head owns out
+	held    int        // sum of what those in queue hold
 	link    *link      // nil while no broker is needed
 	why     error      // why the connection is being closed; the first reason counts
 
@@ -82,6 +86,7 @@ type pending struct {
 	unmap        func(body []byte) ([][]byte, error)
 	answer       [][]byte // the answer's body, once ready
 	ready        bool
+	held         int // bytes of memory until it has been answered
 }
 
 func newConn(ctx context.Context, s *Server, l *listener, raw net.Conn) *conn {

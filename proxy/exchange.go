@@ -47,7 +47,7 @@ func (c *conn) exchange(frame []byte) error {
 		}
 		return c.reply(p, plan.Answer)
 	}
-	p.unmap = plan.Unmap
+	p.unmap, p.held = plan.Unmap, plan.Held
 	err = c.forward(h, p, plan)
 	if reason, _ := reasonOf(err); err != nil && reason == reasonUnreachable { // nothing was sent
 		if answer, ok := rewrite.Unreachable(h.Key, h.Version, body); ok {

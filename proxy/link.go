@@ -53,10 +53,10 @@ func (c *conn) attach(p *pending, silent bool) (*link, error) {
 			return nil, err
 		}
 		c.mu.Lock()
-		err = c.awaitLocked(maxInflight - 1)
+		err = c.awaitRoomLocked(p)
 		if err != nil || c.link == l {
 			if err == nil && !silent {
-				c.queue = append(c.queue, p)
+				c.pushLocked(p)
 			}
 			l.lastUsed, l.silent = time.Now(), silent
 			c.mu.Unlock()

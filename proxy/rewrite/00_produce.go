@@ -52,7 +52,7 @@ func mapProduce(x *Exchange, body []byte) (Plan, error) {
 	if m.code != 0 || m.refused > 0 && m.refused == m.topics {
 		return Plan{Answer: m.answer()}, nil
 	}
-	return Plan{Request: m.finish(), Silent: silent, Unmap: x.unmapProduce(m.rejoins)}, nil
+	return Plan{Request: m.finish(), Silent: silent, Held: len(m.rows.b) + rejoinBytes*len(m.rejoins), Unmap: x.unmapProduce(m.rejoins)}, nil
 }
 
 // measure walks dry, and once more if the pool knew ids that were new here.

@@ -53,7 +53,7 @@ func mapFetch(x *Exchange, body []byte) (Plan, error) {
 		return Plan{Request: [][]byte{body}, Unmap: x.unmapFetch(m.upward, 0, nil)}, nil
 	}
 	m.walk(body, false)
-	return Plan{Request: m.finish(), Unmap: x.unmapFetch(m.upward, m.counts.refused, m.rows.b)}, nil
+	return Plan{Request: m.finish(), Held: len(m.rows.b), Unmap: x.unmapFetch(m.upward, m.counts.refused, m.rows.b)}, nil
 }
 
 // measure walks dry, and again if the pool knew ids that were new here, or if

@@ -62,6 +62,8 @@ type Plan struct {
 	Request [][]byte
 	// Silent: the broker will not answer (Produce with acks=0), nor do we.
 	Silent bool
+	// Held is about how many bytes Unmap keeps alive until the answer is there.
+	Held int
 	// Unmap turns the broker's response body into the client's. It may return
 	// pieces that alias body.
 	Unmap func(body []byte) ([][]byte, error)
