@@ -23,9 +23,9 @@ const (
 	embeddedBrokers = 3
 	// embeddedPort is the first of the brokers' ports on the memoryNet.
 	embeddedPort = 9092
-	// embeddedPartitions of a topic that is created without a number; small,
-	// for every partition is a folder with files.
-	embeddedPartitions = 3
+	// embeddedPartitions of a topic that is created without a number: Kafka's own
+	// num.partitions. What went in first then comes out first.
+	embeddedPartitions = 1
 	// discoverTimeout bounds the first look at a real pool.
 	discoverTimeout = 10 * time.Second
 )
