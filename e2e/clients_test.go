@@ -85,7 +85,7 @@ func kcat(t *testing.T, dir string) {
 		fmt.Fprintf(&in, "record %d of kcat\n", i)
 	}
 	conf := filepath.Join(dir, "kcat.conf")
-	produce := exec.CommandContext(t.Context(), "kcat", "-F", conf, "-q", "-P", "-t", "kcat", "-p", "0")
+	produce := exec.CommandContext(t.Context(), "kcat", "-F", conf, "-q", "-P", "-t", "kcat")
 	produce.Stdin = strings.NewReader(in.String())
 	if out, err := produce.CombinedOutput(); err != nil {
 		t.Fatalf("kcat -P: %v\n%s", err, out)
