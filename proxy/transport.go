@@ -13,7 +13,8 @@ import (
 
 const (
 	// writeTimeout is how long a client may take to accept one chunk of an
-	// answer; who reads slower than chunkBytes in that time holds memory of ours.
+	// answer, and the whole of it beyond one second for each frameRate bytes;
+	// who reads slower holds memory of ours.
 	writeTimeout = 60 * time.Second
 	chunkBytes   = 256 << 10
 	// holdBytes is how much of an answer is gathered below TLS: crypto/tls makes
@@ -27,9 +28,11 @@ type transport struct {
 	net.Conn
 	peeked []byte
 
-	mu   sync.Mutex // Write is also called by crypto/tls on the reading goroutine (alerts, key updates)
-	held []byte
-	on   bool
+	mu    sync.Mutex // Write is also called by crypto/tls on the reading goroutine (alerts, key updates)
+	held  []byte
+	on    bool
+	since time.Time // when the answer under way began
+	sent  int       // bytes of it
 }
 
 // peek returns the first byte without consuming it.
@@ -67,15 +70,16 @@ func (t *transport) Write(p []byte) (int, error) {
 // hold begins to gather writes; flush sends them.
 func (t *transport) hold() {
 	t.mu.Lock()
-	t.on = true
+	t.on, t.since, t.sent = true, time.Now(), 0
 	t.mu.Unlock()
 }
 
 func (t *transport) flush() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	err := t.sendHeld()
 	t.on = false
-	return t.sendHeld()
+	return err
 }
 
 func (t *transport) sendHeld() error {
@@ -92,16 +96,30 @@ func (t *transport) sendHeld() error {
 func (t *transport) send(p []byte) (int, error) {
 	sent := 0
 	for sent < len(p) {
-		if err := t.Conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		chunk := p[sent:min(len(p), sent+chunkBytes)]
+		if err := t.Conn.SetWriteDeadline(t.deadline(len(chunk))); err != nil {
 			return sent, err
 		}
-		n, err := t.Conn.Write(p[sent:min(len(p), sent+chunkBytes)])
-		sent += n
+		n, err := t.Conn.Write(chunk)
+		sent, t.sent = sent+n, t.sent+n
 		if err != nil {
 			return sent, err
 		}
 	}
 	return sent, nil
+}
+
+// deadline is until when the next n bytes must be accepted. mu is held.
+func (t *transport) deadline(n int) time.Time {
+	chunk := time.Now().Add(writeTimeout)
+	if !t.on {
+		return chunk
+	}
+	answer := t.since.Add(writeTimeout + time.Duration(t.sent+n)*time.Second/frameRate)
+	if answer.Before(chunk) {
+		return answer
+	}
+	return chunk
 }
 
 // release gives up the gather buffer of an idle connection.
