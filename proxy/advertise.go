@@ -58,7 +58,12 @@ func (c *conn) checkIdentity(req *kmsg.ApiVersionsRequest) int16 {
 	if c.sess != nil {
 		id = c.principal.Instance
 	}
-	if v, ok := c.srv.cfg.Directory.View(id); ok && v.Instance.ClusterID != *req.ClusterID {
+	if id == "" { // the credential will say it
+		return 0
+	}
+	// Of an instance that there is not every cluster id is wrong too: a stranger
+	// must not learn by it which there are.
+	if v, ok := c.srv.cfg.Directory.View(id); !ok || v.Instance.ClusterID != *req.ClusterID {
 		return kerr.RebootstrapRequired.Code
 	}
 	return 0
