@@ -168,7 +168,8 @@ func (c *conn) serve() error {
 	}
 }
 
-// readEnded: a client that closes its side still gets the answers it waits for.
+// readEnded is why no more requests can be read. It ends the connection at once,
+// with the answers that are still due, as on Kafka.
 func (c *conn) readEnded(err error) error {
 	if errors.Is(err, wire.ErrFrameSize) {
 		return &closing{reason: reasonFrameSize, err: err}

@@ -123,9 +123,11 @@ func (c *conn) answers(l *link) error {
 			return closef(reasonUpstreamAnswer, "node %d: answer without a request", l.conn.Node)
 		}
 		correlation, body, err := wire.ParseResponse(frame, p.key, p.version)
-		if err != nil || correlation != p.correlation {
-			return closef(reasonUpstreamAnswer, "node %d: %s v%d: correlation id %d, want %d: %w",
-				l.conn.Node, kmsg.NameForKey(p.key), p.version, correlation, p.correlation, err)
+		if err == nil && correlation != p.correlation {
+			err = fmt.Errorf("correlation id %d, want %d", correlation, p.correlation)
+		}
+		if err != nil {
+			return closef(reasonUpstreamAnswer, "node %d: %s v%d: %w", l.conn.Node, kmsg.NameForKey(p.key), p.version, err)
 		}
 		answer := [][]byte{body}
 		if p.unmap != nil {

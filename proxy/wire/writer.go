@@ -61,6 +61,3 @@ func (w *Writer) cut(from int) {
 		w.vectors = append(w.vectors, w.gather[from:len(w.gather):len(w.gather)])
 	}
 }
-
-// Release gives up the scratch memory of a connection that has become idle.
-func (w *Writer) Release() { w.gather, w.vectors = nil, nil }
