@@ -22,6 +22,16 @@ type Conn struct {
 	host string // what the broker was dialed by, for Reauthenticate
 }
 
+// Close hangs up at once, without TLS's close_notify: that may wait 5 s for a
+// broker that reads nothing any more, and who revokes a session must not wait.
+// What was written before still leaves.
+func (c *Conn) Close() error {
+	if t, ok := c.Conn.(*tls.Conn); ok {
+		return t.NetConn().Close()
+	}
+	return c.Conn.Close()
+}
+
 // AnyNode lets Dial choose a healthy broker.
 const AnyNode int32 = -1
 
