@@ -108,7 +108,7 @@ func (r *Reaper) sweep(ctx context.Context) bool {
 			group.Go(func() error {
 				err := r.reap(ctx, v)
 				if err != nil && ctx.Err() == nil {
-					r.cfg.Log.Error("instance not removed yet; trying again", "instance", string(v.Instance.ID), "cause", err)
+					r.cfg.Log.Error("instance not removed yet; trying again", "instance", string(v.Instance.ID), "err", err)
 				}
 				return err
 			})

@@ -114,7 +114,7 @@ func (s *server) authenticate(w http.ResponseWriter, r *http.Request) {
 	}
 	claims, err := s.tokens.verify(strings.TrimSpace(token))
 	if err != nil {
-		s.cfg.Log.Warn("admin token refused", "request", id, "cause", err)
+		s.cfg.Log.Warn("admin token refused", "request", id, "err", err)
 		w.Header().Set("WWW-Authenticate", `Bearer realm="weir", error="invalid_token"`)
 		writeProblem(w, id, problem(codeUnauthenticated, "The bearer token is not valid."))
 		return

@@ -47,7 +47,7 @@ func (c *caller) owns(t tenancy.TenantID) bool {
 
 // unavailable logs why the store failed and returns what the caller may know of it.
 func (s *server) unavailable(ctx context.Context, err error) *api.Problem {
-	s.cfg.Log.Error("admin store failed", "request", callerOf(ctx).id, "cause", err)
+	s.cfg.Log.Error("admin store failed", "request", callerOf(ctx).id, "err", err)
 	return problem(codeStore, "The store does not answer; established clients keep working.")
 }
 
@@ -77,7 +77,7 @@ func (s *server) written(ctx context.Context, err error) error {
 	if !errors.Is(err, tenancy.ErrUnannounced) {
 		return err
 	}
-	s.cfg.Log.Warn("admin change is written but not announced", "request", callerOf(ctx).id, "cause", err)
+	s.cfg.Log.Warn("admin change is written but not announced", "request", callerOf(ctx).id, "err", err)
 	return nil
 }
 
@@ -92,7 +92,7 @@ func (s *server) applied(ctx context.Context, rev tenancy.Revision) api.ReadyOn 
 	ready, of, err := s.cfg.Store.WaitApplied(wait, rev)
 	if err != nil {
 		s.cfg.Log.Warn("admin change is not yet in force everywhere", "request", callerOf(ctx).id,
-			"revision", int64(rev), "ready", ready, "of", of, "cause", err)
+			"revision", int64(rev), "ready", ready, "of", of, "err", err)
 	}
 	return api.ReadyOn{Gateways: ready, Of: of}
 }

@@ -88,7 +88,7 @@ func (f *follower) run(ctx context.Context) {
 			wait = retryMin
 		case !f.away:
 			f.away = true
-			f.log.Warn("redis is away, serving the last snapshot", "instances", len(f.known), "error", err)
+			f.log.Warn("redis is away, serving the last snapshot", "instances", len(f.known), "err", err)
 		}
 		pause(ctx, wait/2+rand.N(wait/2))
 		wait = min(2*wait, retryMax)
@@ -302,6 +302,6 @@ func (f *follower) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.s.timeout)
 	defer cancel()
 	if err := f.s.rdb.HDel(ctx, keyGateways, f.dir.cfg.Gateway).Err(); err != nil {
-		f.log.Info("could not sign off from redis", "error", err)
+		f.log.Info("could not sign off from redis", "err", err)
 	}
 }

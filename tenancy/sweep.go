@@ -192,7 +192,7 @@ func (f *follower) adopt(id InstanceID, fields map[string]string) (living bool) 
 	}
 	view, err := decodeView(id, raw, fields)
 	if err != nil {
-		f.log.Error("skipped a broken record in redis, keeping the former view", "instance", string(id), "error", err)
+		f.log.Error("skipped a broken record in redis, keeping the former view", "instance", string(id), "err", err)
 		return false
 	}
 	if view.Instance.State != StateDeleted {
