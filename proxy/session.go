@@ -69,10 +69,12 @@ func (s *Server) foreign(own tenancy.InstanceID, pool *upstream.Pool) func(text 
 				return true
 			}
 		}
-		words := strings.FieldsFunc(text, func(r rune) bool {
-			return r != '-' && r != '.' && (r < '0' || r > '9') && (r < 'a' || r > 'z')
+		// Whole names, of which only the beginning counts: what follows an own
+		// prefix is the client's, and must not tell which instances there are.
+		names := strings.FieldsFunc(text, func(r rune) bool {
+			return r != '-' && r != '.' && r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
 		})
-		for _, w := range words {
+		for _, w := range names {
 			first, _, dotted := strings.Cut(w, ".")
 			if !dotted || tenancy.InstanceID(first) == own {
 				continue

@@ -129,8 +129,10 @@ func (s *Session) Text(code int16, msg *string) *string {
 		return nil
 	}
 	if speaks(code) {
-		text := s.stripPrefix(*msg)
-		if s.Foreign != nil && !s.Foreign(text) {
+		// Judged with the prefix: a topic of this instance that is named like
+		// another instance ("demo.other.x") tells nothing about that one.
+		if s.Foreign != nil && !s.Foreign(*msg) {
+			text := s.stripPrefix(*msg)
 			return &text
 		}
 	}

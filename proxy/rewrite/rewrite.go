@@ -31,7 +31,7 @@ type Session struct {
 	Pool      Pool
 	// Address is where this client reaches a node of the pool: the gateway's own host and port.
 	Address func(node int32) (host string, port int32)
-	// Foreign says whether a text names something that is not this instance's:
+	// Foreign says whether a broker's text names something that is not this instance's:
 	// another instance's prefix, a broker's host, the gateway's principal, the pool's cluster id.
 	Foreign func(text string) bool
 	// AutoCreate lets a Metadata request create topics that are missing, with
