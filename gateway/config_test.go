@@ -126,6 +126,15 @@ func TestLoad(t *testing.T) {
 	if diff := cmp.Diff(want, f.listeners); diff != "" {
 		t.Errorf("listeners (-want +got):\n%s", diff)
 	}
+	c.Listeners[0].SNI = &SNIConfig{Domain: "kafka.example.com"}
+	if f, err = c.faces(discardLog()); err != nil {
+		t.Fatal(err)
+	}
+	for i, l := range f.listeners {
+		if (l.SNI != nil) != (i == 0) {
+			t.Errorf("listener %d routes by host name: %t; a broker's own port stands for that broker only", i, l.SNI != nil)
+		}
+	}
 	if !f.plaintext {
 		t.Error("clients would be told SASL_SSL")
 	}

@@ -110,6 +110,9 @@ func (d *dev) describe(info *devInfo) {
 	}
 	files := strings.TrimSuffix(d.site.dir, "/") + "/"
 	data := files + "data, kept between starts     start over: " + d.o.Command + " dev --fresh"
+	if !d.site.nearby() {
+		data += " --data-dir " + shellWord(d.site.dir)
+	}
 	if d.external {
 		data = fmt.Sprintf("records on %s; the rest in %s", info.Kafka, data)
 	}

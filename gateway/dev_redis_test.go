@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -73,6 +74,40 @@ func TestRedisSurvivesKill(t *testing.T) {
 	}
 	if id := after.XAdd(ctx, &redis.XAddArgs{Stream: "stream", Values: []string{"k", "v"}}).Val(); id != "9999999999999-10" {
 		t.Errorf("the next id is %s, but 9999999999999-9 was given before", id)
+	}
+}
+
+// TestLongPipeline: on a bare net.Pipe client and server would wait for each
+// other, the one to write the last command, the other its first answer.
+func TestLongPipeline(t *testing.T) {
+	_, c := openRedis(t, filepath.Join(t.TempDir(), "redis.json"))
+	value := strings.Repeat("v", 1000)
+	const commands = 4000 // more than go-redis has buffers for
+	cmds, err := c.Pipelined(t.Context(), func(p redis.Pipeliner) error {
+		for range commands {
+			p.Echo(t.Context(), value)
+		}
+		return nil
+	})
+	if err != nil || len(cmds) != commands {
+		t.Errorf("%d answers, %v", len(cmds), err)
+	}
+}
+
+// TestExpiry: time passes for keys.
+func TestExpiry(t *testing.T) {
+	e, c := openRedis(t, filepath.Join(t.TempDir(), "redis.json"))
+	if err := c.Set(t.Context(), "k", "v", time.Millisecond).Err(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for e.server.Exists("k") {
+		select {
+		case <-time.After(expireEvery / 10):
+		case <-ctx.Done():
+			t.Fatal("the key never expires")
+		}
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 
@@ -322,6 +323,23 @@ func TestDevUnreachable(t *testing.T) {
 	o = options()
 	o.Redis = "http://127.0.0.1"
 	wantUserError(t, Dev(t.Context(), o, nil), "usage", "--redis")
+}
+
+// TestDevSharedRedis: two data folders on one Redis have each its own password
+// of the one user demo; who starts last is right.
+func TestDevSharedRedis(t *testing.T) {
+	url := "redis://" + miniredis.RunT(t).Addr()
+	one, two := filepath.Join(t.TempDir(), "one"), filepath.Join(t.TempDir(), "two")
+	for _, dir := range []string{one, one, two, one} {
+		r := startDev(t, DevOptions{DataDir: dir, Redis: url}) // ready: the password was good
+		if r.info.Redis != "external" || strings.Contains(r.out.String(), "Redis in this") {
+			t.Errorf("says that Redis is %s", r.info.Redis)
+		}
+		r.close()
+	}
+	if secretOf(t, one) == secretOf(t, two) {
+		t.Error("two folders have one password")
+	}
 }
 
 // TestDevStopsWhileStarting: ^C before "ready" is no error.

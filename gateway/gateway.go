@@ -50,11 +50,17 @@ type process struct {
 	proxy     *proxy.Server
 	admin     *http.Server
 	adminAt   net.Listener
-	pairs     []*keyPair
-	reaper    *admin.Reaper
 
-	draining atomic.Bool
-	warm     chan struct{} // closed by run once the directory and a pool are there
+	// background is what runs beside the faces and longer than they do.
+	background []component
+	draining   atomic.Bool
+	warm       chan struct{} // closed by run once the directory and a pool are there
+}
+
+// component runs until ctx ends; an error before that stops the process.
+type component struct {
+	name string
+	run  func(context.Context) error
 }
 
 // compose builds every component from the bottom up and binds every port, so
@@ -75,8 +81,13 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 			return nil, fmt.Errorf("pool %s: %w", cfg.Name, err)
 		}
 		p.pools[cfg.Name], purgers[cfg.Name] = pool, pool
+		p.background = append(p.background, component{"pool " + cfg.Name, pool.Run})
 	}
-	p.reaper = admin.NewReaper(admin.ReaperConfig{Store: p.store, Directory: p.directory, Pools: purgers, Owner: id, Log: a.log})
+	reaper := admin.NewReaper(admin.ReaperConfig{Store: p.store, Directory: p.directory, Pools: purgers, Owner: id, Log: a.log})
+	p.background = append(p.background, component{"directory", p.directory.Run}, component{"reaper", reaper.Run})
+	for _, pair := range a.faces.pairs {
+		p.background = append(p.background, component{"certificates", pair.run})
+	}
 
 	a.proxy.Directory, a.proxy.Pools = p.directory, p.pools
 	a.proxy.Auth = auth.New(auth.Config{Directory: p.directory, Log: a.log, Pepper: a.pepper})
@@ -93,7 +104,6 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
-	p.pairs = a.faces.pairs
 	return p, p.bind(ctx, a, handler)
 }
 
@@ -107,7 +117,7 @@ func (p *process) bind(ctx context.Context, a assembly, handler http.Handler) (e
 	}
 	admin.Harden(p.admin)
 	if a.adminTLS != nil {
-		p.pairs = append(p.pairs, a.adminTLS)
+		p.background = append(p.background, component{"certificates", a.adminTLS.run})
 		cfg := serverTLS(a.adminTLS.get)
 		cfg.NextProtos = []string{"http/1.1"}
 		p.adminAt = tls.NewListener(p.adminAt, cfg)

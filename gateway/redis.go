@@ -156,12 +156,3 @@ func pingRedis(ctx context.Context, rdb redis.UniversalClient) error {
 	defer cancel()
 	return rdb.Ping(ctx).Err()
 }
-
-// QuietLibraries keeps go-redis from writing lines of its own between ours on
-// stderr: what it says there comes back as errors, which are reported once. It
-// sets what all clients of the process share: for main, before anything else.
-func QuietLibraries() { redis.SetLogger(silence{}) }
-
-type silence struct{}
-
-func (silence) Printf(context.Context, string, ...any) {}

@@ -130,22 +130,14 @@ func (p *process) run(ctx context.Context, now <-chan struct{}) error {
 	defer context.AfterFunc(background, stopFaces)() // a component failed
 	defer context.AfterFunc(faces, func() { p.draining.Store(true) })()
 
-	start := func(name string, run func(context.Context) error) {
+	for _, c := range p.background {
 		group.Go(func() error {
-			if err := run(background); err != nil && background.Err() == nil {
-				return fmt.Errorf("%s: %w", name, err)
+			if err := c.run(background); err != nil && background.Err() == nil {
+				return fmt.Errorf("%s: %w", c.name, err)
 			}
 			return nil
 		})
 	}
-	start("directory", p.directory.Run)
-	for name, pool := range p.pools {
-		start("pool "+name, pool.Run)
-	}
-	for _, pair := range p.pairs {
-		start("certificates", pair.run)
-	}
-	start("reaper", p.reaper.Run)
 	group.Go(func() error {
 		defer stop()
 		return p.serveFaces(faces, now)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -208,6 +209,40 @@ func TestServeNow(t *testing.T) {
 		t.Error(err)
 	}
 	s.done = nil // seen
+}
+
+// TestServeComponentFails: what fails in the background stops everything, and
+// is what run returns.
+func TestServeComponentFails(t *testing.T) {
+	startServe(t, time.Millisecond) // for its files; a Redis and brokers
+	cfg, err := Load("weir.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := freePorts(t.Context(), "127.0.0.1", 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &cfg.Listeners[0]
+	l.Address, l.Brokers[0].FirstPort = fmt.Sprintf("127.0.0.1:%d", port), port+1
+	cfg.Admin.Address = fmt.Sprintf("127.0.0.1:%d", port+4)
+	a, err := cfg.assemble(discardLog(), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.rdb.Close()
+	p, err := compose(t.Context(), *a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("broken")
+	p.background = append(p.background, component{"test", func(context.Context) error {
+		<-p.warm
+		return broken
+	}})
+	if err := p.run(t.Context(), nil); !errors.Is(err, broken) || !strings.HasPrefix(err.Error(), "test: ") {
+		t.Errorf("error is %v", err)
+	}
 }
 
 // TestServePortInUse: what cannot be bound is an error of the start.

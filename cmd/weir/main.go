@@ -5,14 +5,11 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-
-	"weir/gateway"
 )
 
 func main() { os.Exit(run()) }
 
 func run() int {
-	gateway.QuietLibraries()
 	ctx, now, stop := signals()
 	defer stop()
 	return cli(ctx, os.Args[1:], &env{in: os.Stdin, out: os.Stdout, err: os.Stderr, now: now})
