@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,8 +18,7 @@ const (
 	reapLease = "reap"
 	// reapLeaseTTL is after how long another gateway takes over from one that died.
 	reapLeaseTTL = 30 * time.Second
-	// reapParallel is how many instances one gateway removes at a time, so that
-	// a pool that hangs holds up only some.
+	// reapParallel is how many instances of one pool one gateway removes at a time.
 	reapParallel = 4
 	// reapTimeout bounds one attempt; what is left is found by the next.
 	reapTimeout = 5 * time.Minute
@@ -51,71 +51,111 @@ type ReaperConfig struct {
 // in the store gives each instance to one of them. It keeps nothing of its own,
 // so that any gateway continues where another one died.
 type Reaper struct {
-	cfg  ReaperConfig
-	wake chan struct{} // cap 1: somebody was marked as deleting
+	cfg   ReaperConfig
+	wake  chan struct{}            // cap 1: there may be somebody to reap
+	slots map[string]chan struct{} // by pool, so that one that hangs holds up nobody else's; immutable
+
+	mu   sync.Mutex
+	busy map[tenancy.InstanceID]bool // being reaped, or resting after a failure
 }
 
 // NewReaper registers with the directory, which must not run yet; Run works.
 func NewReaper(cfg ReaperConfig) *Reaper {
 	cfg.Every = cmp.Or(cfg.Every, 30*time.Second)
 	cfg.Retry = cmp.Or(cfg.Retry, 5*time.Second)
-	r := &Reaper{cfg: cfg, wake: make(chan struct{}, 1)}
+	r := &Reaper{
+		cfg: cfg, wake: make(chan struct{}, 1),
+		slots: make(map[string]chan struct{}), busy: make(map[tenancy.InstanceID]bool),
+	}
+	for pool := range cfg.Pools {
+		r.slots[pool] = make(chan struct{}, reapParallel)
+	}
 	cfg.Directory.Watch(func(v *tenancy.View) {
-		if v.Instance.State != tenancy.StateDeleting {
-			return
-		}
-		select {
-		case r.wake <- struct{}{}:
-		default:
+		if v.Instance.State == tenancy.StateDeleting {
+			r.poke()
 		}
 	})
 	return r
 }
 
+func (r *Reaper) poke() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
 // Run finishes deletions until ctx ends. A failure is logged and tried again.
+// It goes on looking while deletions are under way: a slow one holds up no other.
 func (r *Reaper) Run(ctx context.Context) error {
 	select {
 	case <-r.cfg.Directory.Ready():
 	case <-ctx.Done():
 		return nil
 	}
+	var sweeps sync.WaitGroup
+	defer sweeps.Wait()
 	tick := time.NewTicker(r.cfg.Every)
 	defer tick.Stop()
 	for {
-		wake, retry := r.wake, (<-chan time.Time)(nil)
-		if !r.sweep(ctx) {
-			// Every attempt writes (see barrier) and so wakes us again: obeying
-			// at once would turn a broken pool into a busy loop.
-			wake, retry = nil, time.After(r.cfg.Retry)
-		}
+		sweeps.Go(func() { r.sweep(ctx) })
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-wake:
-		case <-retry:
+		case <-r.wake:
 		case <-tick.C:
 		}
 	}
 }
 
-// sweep reaps every instance that the directory shows as deleting. It returns
-// false if one of them has to be tried again.
+// sweep reaps every instance that the directory shows as deleting and that no
+// other sweep is at. It returns false if one of them failed: that one is looked
+// for again after a rest.
 func (r *Reaper) sweep(ctx context.Context) bool {
 	var group errgroup.Group
-	group.SetLimit(reapParallel)
 	r.cfg.Directory.Each(func(v *tenancy.View) bool {
-		if v.Instance.State == tenancy.StateDeleting {
-			group.Go(func() error {
-				err := r.reap(ctx, v)
-				if err != nil && ctx.Err() == nil {
-					r.cfg.Log.Error("instance not removed yet; trying again", "instance", string(v.Instance.ID), "err", err)
-				}
-				return err
-			})
+		if v.Instance.State == tenancy.StateDeleting && r.take(v.Instance.ID) {
+			group.Go(func() error { return r.attempt(ctx, v) })
 		}
 		return ctx.Err() == nil
 	})
 	return group.Wait() == nil
+}
+
+// attempt reaps one that was taken, and gives it back: after a failure only when
+// it has rested. Every attempt writes (see barrier) and so wakes us: obeying at
+// once would turn a broken pool into a busy loop.
+func (r *Reaper) attempt(ctx context.Context, v *tenancy.View) error {
+	id := v.Instance.ID
+	err := r.reap(ctx, v)
+	if err == nil || ctx.Err() != nil {
+		r.giveBack(id)
+		return err
+	}
+	r.cfg.Log.Error("instance not removed yet; trying again", "instance", string(id), "err", err)
+	select {
+	case <-ctx.Done():
+	case <-time.After(r.cfg.Retry):
+	}
+	r.giveBack(id)
+	r.poke()
+	return err
+}
+
+func (r *Reaper) take(id tenancy.InstanceID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.busy[id] {
+		return false
+	}
+	r.busy[id] = true
+	return true
+}
+
+func (r *Reaper) giveBack(id tenancy.InstanceID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.busy, id)
 }
 
 // reap removes one instance's topics and groups and then the instance, while
@@ -125,6 +165,13 @@ func (r *Reaper) reap(ctx context.Context, v *tenancy.View) error {
 	pool, ok := r.cfg.Pools[v.Instance.Pool]
 	if !ok {
 		return fmt.Errorf("pool %q is not configured here; add it to the configuration", v.Instance.Pool)
+	}
+	slot := r.slots[v.Instance.Pool]
+	select {
+	case slot <- struct{}{}:
+		defer func() { <-slot }()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 	ctx, cancel := context.WithTimeout(ctx, reapTimeout)
 	defer cancel()

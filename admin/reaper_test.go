@@ -106,6 +106,38 @@ func TestReaperFinishesDeletion(t *testing.T) {
 	}
 }
 
+// stuckPool never comes to the end of one instance.
+type stuckPool struct {
+	prefix string
+	began  chan struct{}
+}
+
+func (p stuckPool) Purge(ctx context.Context, prefix string) error {
+	if prefix != p.prefix {
+		return nil
+	}
+	p.began <- struct{}{}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// A deletion that does not come to an end holds up no other, in the same pool neither.
+func TestReaperGoesOnBesideASlowDeletion(t *testing.T) {
+	f := newFixture(t)
+	pool := stuckPool{prefix: "stuck.", began: make(chan struct{}, 1)}
+	r, dropped := f.reaper(pool), f.watchDrops()
+	f.start().run(r)
+	f.create("t-acme", "stuck")
+	f.create("t-acme", "orders")
+	token := f.token("t-acme", "tenant-admin")
+	f.do(token, http.MethodDelete, "/v1/instances/stuck", nil)
+	<-pool.began
+	f.do(token, http.MethodDelete, "/v1/instances/orders", nil)
+	if got := f.gone(dropped); got != "orders" {
+		t.Errorf("%s was removed", got)
+	}
+}
+
 // What a gateway left behind when it died is found at the start of another one,
 // without any change to announce it.
 func TestReaperResumes(t *testing.T) {
