@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 const (
@@ -35,20 +36,35 @@ func resolve(dir, file string) string {
 // warnOpenSecrets names the secret files that other users of the machine may
 // read. Only a warning: Kubernetes mounts secrets that way unless told otherwise.
 func (c *Config) warnOpenSecrets(log *slog.Logger) {
+	for _, file := range c.secretFiles() {
+		if info, err := os.Stat(resolve(c.dir, file)); err == nil && info.Mode().Perm()&0o004 != 0 {
+			log.Warn("secret file can be read by every user of this machine", "file", file, "try", "chmod 600")
+		}
+	}
+}
+
+// secretFiles are all that the configuration names.
+func (c *Config) secretFiles() []string {
 	files := []string{c.Redis.PasswordFile, c.Admin.TokenKeyFile, c.Auth.PepperFile}
+	clients, servers := []*ClientTLSConfig{c.Redis.TLS}, []*ServerTLSConfig{c.Admin.TLS}
 	for _, p := range c.Pools {
+		clients = append(clients, p.TLS)
 		if p.SASL != nil {
 			files = append(files, p.SASL.PasswordFile)
 		}
 	}
 	for _, l := range c.Listeners {
-		if l.TLS != nil {
-			files = append(files, l.TLS.KeyFile)
+		servers = append(servers, l.TLS)
+	}
+	for _, t := range clients {
+		if t != nil {
+			files = append(files, t.KeyFile)
 		}
 	}
-	for _, file := range files {
-		if info, err := os.Stat(resolve(c.dir, file)); err == nil && info.Mode().Perm()&0o004 != 0 {
-			log.Warn("secret file can be read by every user of this machine", "file", file, "try", "chmod 600")
+	for _, t := range servers {
+		if t != nil {
+			files = append(files, t.KeyFile)
 		}
 	}
+	return slices.DeleteFunc(files, func(file string) bool { return file == "" })
 }
