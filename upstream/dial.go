@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"syscall"
 	"time"
 )
 
@@ -131,7 +132,7 @@ func (p *Pool) dialBroker(ctx context.Context, b Broker, deadline time.Time) (*C
 	c, err := p.connect(dialCtx, b.addr())
 	if err != nil {
 		err = fmt.Errorf("pool %q: broker %d at %s: %w", p.cfg.Name, b.Node, b.addr(), err)
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && !ours(err) {
 			p.blame(b.Node, err)
 		} else {
 			p.refreshed() // not proof enough to blame it; the monitor finds out
@@ -140,6 +141,17 @@ func (p *Pool) dialBroker(ctx context.Context, b Broker, deadline time.Time) (*C
 	}
 	c.Node = b.Node
 	return c, nil
+}
+
+// ours says that a dial failed for want of something on this side: descriptors,
+// ports, memory.
+func ours(err error) bool {
+	for _, own := range []error{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, own) {
+			return true
+		}
+	}
+	return false
 }
 
 // blame marks a broker as down, so that the monitor probes it soon.

@@ -8,12 +8,15 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -319,5 +322,17 @@ func TestCallerGivesUp(t *testing.T) {
 	}
 	if err := p.health.down(b.Node); err != nil {
 		t.Errorf("the broker was blamed: %v", err)
+	}
+}
+
+// TestOwnFaultsBlameNoBroker: a gateway that is out of descriptors must not take
+// the pool for dead.
+func TestOwnFaultsBlameNoBroker(t *testing.T) {
+	dial := &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}
+	if !ours(fmt.Errorf("broker 1: %w", dial)) {
+		t.Error("EMFILE is the broker's fault")
+	}
+	if ours(&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}) {
+		t.Error("a refused connection is our own fault")
 	}
 }

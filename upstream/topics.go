@@ -15,6 +15,8 @@ const (
 	maxTopicIDs = 200_000
 	// maxUnknownIDs bounds the ids that are known not to exist, and those being asked for.
 	maxUnknownIDs = 10_000
+	// maxAskedFor is how many ids may wait to be asked for on behalf of one asker.
+	maxAskedFor = 1000
 	// unknownFor is how long an id that the pool did not know is not asked for
 	// again; also the longest that a topic made elsewhere stays unknown to us.
 	unknownFor = time.Second
@@ -42,7 +44,8 @@ type topicIDs struct {
 	}
 	mu      sync.Mutex                // never held over I/O
 	unknown map[topicID]time.Time     // not in the pool, until then
-	pending map[topicID]chan struct{} // being asked for; closed when there is an answer
+	pending map[topicID]chan struct{} // to be asked for; closed when there is an answer
+	queues  map[string][]topicID      // the same by asker, oldest first; none is empty
 }
 
 func newTopicIDs(maxKnown, maxUnknown int) *topicIDs {
@@ -50,6 +53,7 @@ func newTopicIDs(maxKnown, maxUnknown int) *topicIDs {
 		max: maxKnown, maxUnknown: maxUnknown, wake: make(chan struct{}, 1),
 		unknown: make(map[topicID]time.Time),
 		pending: make(map[topicID]chan struct{}),
+		queues:  make(map[string][]topicID),
 	}
 	t.names.m = make(map[topicID]string)
 	return t
@@ -63,10 +67,11 @@ func (p *Pool) TopicName(id [16]byte) (name string, ok bool) { return p.topics.n
 
 // TopicNames returns the physical names of those ids that exist. The pool is
 // asked only for ids that are not known yet: one request at a time for all
-// callers, 20 a second at most; a caller waits 2s at most, and an id for which
-// there was no answer by then counts as not existing. A pool without
-// Metadata v12 knows no ids but those that were learned.
-func (p *Pool) TopicNames(ctx context.Context, ids [][16]byte) map[[16]byte]string {
+// callers, 20 a second at most, and askers (instances) have equal parts of each,
+// so that one that invents ids holds up only itself. A caller waits 2s at most,
+// and an id for which there was no answer by then counts as not existing. A pool
+// without Metadata v12 knows no ids but those that were learned.
+func (p *Pool) TopicNames(ctx context.Context, asker string, ids [][16]byte) map[[16]byte]string {
 	found := make(map[topicID]string, len(ids))
 	var missing []topicID
 	for _, id := range ids {
@@ -81,7 +86,7 @@ func (p *Pool) TopicNames(ctx context.Context, ids [][16]byte) map[[16]byte]stri
 	}
 	ctx, cancel := context.WithTimeout(ctx, resolveWait)
 	defer cancel()
-	for _, answered := range p.topics.want(missing, time.Now()) {
+	for _, answered := range p.topics.want(asker, missing, time.Now()) {
 		select {
 		case <-answered:
 		case <-ctx.Done():
@@ -176,7 +181,7 @@ func (t *topicIDs) learn(id topicID, name string) {
 
 // want returns what to wait for until ids have been asked for. An id that is
 // known not to exist, or finds no room, has nothing to wait for.
-func (t *topicIDs) want(ids []topicID, now time.Time) []<-chan struct{} {
+func (t *topicIDs) want(asker string, ids []topicID, now time.Time) []<-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var wait []<-chan struct{}
@@ -186,11 +191,12 @@ func (t *topicIDs) want(ids []topicID, now time.Time) []<-chan struct{} {
 		}
 		c := t.pending[id]
 		if c == nil {
-			if len(t.pending) >= t.maxUnknown {
+			if len(t.pending) >= t.maxUnknown || len(t.queues[asker]) >= maxAskedFor {
 				continue
 			}
 			c = make(chan struct{})
 			t.pending[id] = c
+			t.queues[asker] = append(t.queues[asker], id)
 		}
 		wait = append(wait, c)
 	}
@@ -203,16 +209,21 @@ func (t *topicIDs) want(ids []topicID, now time.Time) []<-chan struct{} {
 	return wait
 }
 
-// take returns up to n ids that are to be asked for now. finish comes before the next take.
+// take returns up to n ids that are to be asked for now, in equal parts of those
+// who ask. finish comes before the next take.
 func (t *topicIDs) take(n int) []topicID {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var batch []topicID
-	for id := range t.pending {
-		if len(batch) == n {
-			break
+	for len(batch) < n && len(t.queues) > 0 {
+		part := max(1, (n-len(batch))/len(t.queues))
+		for asker, queue := range t.queues {
+			k := min(part, len(queue), n-len(batch))
+			batch = append(batch, queue[:k]...)
+			if t.queues[asker] = queue[k:]; len(queue) == k {
+				delete(t.queues, asker)
+			}
 		}
-		batch = append(batch, id)
 	}
 	return batch
 }

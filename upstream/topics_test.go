@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -27,7 +28,7 @@ func TestTopicNames(t *testing.T) {
 	t1, t2 := c.TopicInfo("a.t1").TopicID, c.TopicInfo("a.t2").TopicID
 	p.LearnTopic(id(1), "learned")
 	want := map[topicID]string{t1: "a.t1", t2: "a.t2", id(1): "learned"}
-	got := p.TopicNames(t.Context(), []topicID{t1, id(2), t2, {}, id(1), t1})
+	got := p.TopicNames(t.Context(), "a.", []topicID{t1, id(2), t2, {}, id(1), t1})
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -41,7 +42,7 @@ func TestTopicNamesWithoutIDs(t *testing.T) {
 	createTopic(t, c, "a.t1")
 	p := runPool(t, Config{Bootstrap: c.ListenAddrs()})
 	start := time.Now()
-	if got := p.TopicNames(t.Context(), []topicID{c.TopicInfo("a.t1").TopicID}); len(got) != 0 {
+	if got := p.TopicNames(t.Context(), "a.", []topicID{c.TopicInfo("a.t1").TopicID}); len(got) != 0 {
 		t.Errorf("a pool without ids knows %v", got)
 	}
 	if took := time.Since(start); took > time.Second {
@@ -69,7 +70,7 @@ func TestUnknownIDsAreRateLimited(t *testing.T) {
 		p := runPool(t, Config{Bootstrap: c.ListenAddrs(), Dial: net.DialContext, MetadataMaxAge: time.Hour})
 
 		for range 10 { // the same unknown id, over and over, for 0.9s
-			p.TopicNames(t.Context(), []topicID{id(7)})
+			p.TopicNames(t.Context(), "a.", []topicID{id(7)})
 			time.Sleep(90 * time.Millisecond) // virtual
 		}
 		if got := asked.Swap(0); got != 1 {
@@ -84,7 +85,7 @@ func TestUnknownIDsAreRateLimited(t *testing.T) {
 		for i := range uint32(50) {
 			callers.Go(func() {
 				for n := uint32(0); time.Since(start) < seconds*time.Second; n++ {
-					p.TopicNames(t.Context(), []topicID{id(1000*i + n + 100)})
+					p.TopicNames(t.Context(), "a.", []topicID{id(1000*i + n + 100)})
 				}
 			})
 		}
@@ -93,7 +94,7 @@ func TestUnknownIDsAreRateLimited(t *testing.T) {
 			t.Errorf("%d requests in %d s, want at most %d a second", got, seconds, resolvesPerSecond)
 		}
 		t1 := c.TopicInfo("a.t1").TopicID
-		if got := p.TopicNames(t.Context(), []topicID{t1}); got[t1] != "a.t1" {
+		if got := p.TopicNames(t.Context(), "a.", []topicID{t1}); got[t1] != "a.t1" {
 			t.Errorf("after the flood: %v", got)
 		}
 	})
@@ -108,7 +109,7 @@ func TestTopicNamesWaitIsBounded(t *testing.T) {
 		}
 		p.snap.Store(&snapshot{versions: map[int16]VersionRange{3: {0, 13}}})
 		start := time.Now()
-		p.TopicNames(t.Context(), []topicID{id(1), id(2)})
+		p.TopicNames(t.Context(), "a.", []topicID{id(1), id(2)})
 		if took := time.Since(start); took != resolveWait {
 			t.Errorf("waited %s, want %s", took, resolveWait)
 		}
@@ -126,7 +127,7 @@ func TestTopicIDsProperty(t *testing.T) {
 		anyID := rapid.Uint32Range(0, 20)
 		t.Repeat(map[string]func(*rapid.T){
 			"learn": func(t *rapid.T) { n := anyID.Draw(t, "id"); ids.learn(id(n), name(n)) },
-			"want":  func(t *rapid.T) { ids.want([]topicID{id(anyID.Draw(t, "id"))}, now) },
+			"want":  func(t *rapid.T) { ids.want("a.", []topicID{id(anyID.Draw(t, "id"))}, now) },
 			"finish": func(t *rapid.T) {
 				ids.finish(ids.take(3), rapid.Bool().Draw(t, "answered"), now)
 			},
@@ -158,9 +159,9 @@ func TestLearnTopicIgnoresNonsense(t *testing.T) {
 func TestLearnTopicEndsUnknown(t *testing.T) {
 	ids := newTopicIDs(2, 2)
 	now := time.Unix(0, 0)
-	ids.want([]topicID{id(1)}, now)
+	ids.want("a.", []topicID{id(1)}, now)
 	ids.finish(ids.take(1), true, now)
-	if wait := ids.want([]topicID{id(1)}, now); len(wait) != 0 {
+	if wait := ids.want("a.", []topicID{id(1)}, now); len(wait) != 0 {
 		t.Error("an id that was refused just now is asked for again")
 	}
 	ids.learn(id(1), "a.t")
@@ -180,4 +181,33 @@ func BenchmarkTopicName(b *testing.B) {
 			ids.name(id(n % 10_000))
 		}
 	})
+}
+
+// TestInventedIDsHoldUpOnlyTheirAsker: however many ids one asker invents, the
+// one id of another is in the next request to the pool.
+func TestInventedIDsHoldUpOnlyTheirAsker(t *testing.T) {
+	ids := newTopicIDs(maxTopicIDs, maxUnknownIDs)
+	invented := make([]topicID, 3*maxUnknownIDs)
+	for i := range invented {
+		invented[i] = id(uint32(i) + 1)
+	}
+	now := time.Now()
+	if wait := ids.want("hostile.", invented, now); len(wait) != maxAskedFor {
+		t.Errorf("%d ids wait for one asker, want %d", len(wait), maxAskedFor)
+	}
+	mine := topicID{15: 9, 14: 9, 13: 9, 12: 9}
+	if wait := ids.want("honest.", []topicID{mine}, now); len(wait) != 1 {
+		t.Fatal("no room for another asker's id")
+	}
+	batch := ids.take(resolveBatch)
+	if !slices.Contains(batch, mine) || len(batch) != resolveBatch {
+		t.Errorf("a batch of %d ids, the honest one among them: %v", len(batch), slices.Contains(batch, mine))
+	}
+	ids.finish(batch, true, now)
+	for len(ids.take(resolveBatch)) > 0 {
+		continue
+	}
+	if len(ids.queues) != 0 {
+		t.Errorf("%d queues are left", len(ids.queues))
+	}
 }

@@ -87,7 +87,7 @@ func learnAssignment(x *Exchange, a *kmsg.ConsumerGroupHeartbeatResponseAssignme
 	if len(ask) == 0 {
 		return true
 	}
-	names := x.Pool.TopicNames(x.Ctx, ask)
+	names := x.Pool.TopicNames(x.Ctx, x.Space.Prefix(), ask)
 	for _, id := range ask {
 		if _, ok := names[id]; !ok {
 			return false

@@ -203,4 +203,4 @@ func TestHostileFramesTakeLittleMemory(t *testing.T) {
 // nobody is a pool without topics, which looks them up without memory of its own.
 type nobody struct{ Pool }
 
-func (nobody) TopicNames(context.Context, []topicID) map[topicID]string { return nil }
+func (nobody) TopicNames(context.Context, string, []topicID) map[topicID]string { return nil }

@@ -103,7 +103,7 @@ func (x *Exchange) ownTopics(ids []topicID) map[topicID]string {
 	if len(ask) == 0 {
 		return own
 	}
-	for id, physical := range x.Pool.TopicNames(x.Ctx, ask) {
+	for id, physical := range x.Pool.TopicNames(x.Ctx, x.Space.Prefix(), ask) {
 		if virtual, ok := x.Space.Virtual(physical); ok {
 			own[id] = virtual
 		}

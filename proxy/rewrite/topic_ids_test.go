@@ -14,7 +14,7 @@ type countingPool struct {
 	asked int
 }
 
-func (p *countingPool) TopicNames(_ context.Context, ids []topicID) map[topicID]string {
+func (p *countingPool) TopicNames(_ context.Context, _ string, ids []topicID) map[topicID]string {
 	p.asked += len(ids)
 	names := map[topicID]string{}
 	for _, id := range ids {
