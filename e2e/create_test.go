@@ -37,7 +37,7 @@ func TestFirstRecord(t *testing.T) {
 		cl.Close()
 		w.call(g, http.MethodGet, "/v1/instances/"+in.id, "", http.StatusOK, nil)
 	}
-	t.Logf("the same two directly on Kafka, plaintext: %s", spread(w.firstRecordsDirect(10)))
+	t.Logf("the same two directly on Kafka, plaintext: %s", spread(w.firstRecordsDirect(30)))
 	t.Logf("POST /v1/instances, 2 gateways: %s", spread(call))
 	t.Logf("connect, log in and create a topic: %s", spread(topic))
 	t.Logf("produce the first record: %s", spread(ack))
