@@ -9,4 +9,6 @@
 // as if it did not exist. The HTTP library (huma) is known to huma.go alone.
 // The gateway composes it (New, NewReaper, NewToken); cmd/weir shares its bodies
 // (admin/api) and the client files (admin/clientfiles).
+//
+//go:generate env WEIR_GOLDEN=1 go test -count=1 .
 package admin

@@ -98,7 +98,9 @@ func editProduce(x *Exchange, req *kmsg.ProduceRequest) (*kmsg.ProduceRequest, [
 		kept = append(kept, topic)
 	}
 	local := badTxn || len(req.Topics) > 0 && len(kept) == 0
-	req.TransactionID = x.physicalOrNil(req.TransactionID)
+	if id := req.TransactionID; id != nil && *id != "" {
+		req.TransactionID = kmsg.StringPtr(x.Space.Physical(*id))
+	}
 	req.Topics = kept
 	return req, rows, local
 }

@@ -61,32 +61,13 @@ func (s *Session) virtualTopic(physical string) (string, error) {
 	return s.virtualName("topic", physical)
 }
 
-// virtualGroup is virtualTopic for groups.
-func (s *Session) virtualGroup(physical string) (string, error) {
-	return s.virtualName("group", physical)
-}
-
-// virtualTxn is virtualTopic for transactional ids.
-func (s *Session) virtualTxn(physical string) (string, error) {
-	return s.virtualName("transactional id", physical)
-}
-
+// virtualName is virtualTopic for any kind of name.
 func (s *Session) virtualName(kind, physical string) (string, error) {
 	virtual, ok := s.Space.Virtual(physical)
 	if !ok {
 		return "", &Error{Reason: ReasonBadUpstream, Err: fmt.Errorf("broker answered with %s %q outside namespace %q", kind, physical, s.Space.Prefix())}
 	}
 	return virtual, nil
-}
-
-// physicalOrNil maps a group or transactional id that may be absent. Null and
-// "" are sentinels and stay what they are.
-func (s *Session) physicalOrNil(virtual *string) *string {
-	if virtual == nil || *virtual == "" {
-		return virtual
-	}
-	physical := s.Space.Physical(*virtual)
-	return &physical
 }
 
 // ownTopics returns the virtual names of those ids that are topics of this
