@@ -3,6 +3,7 @@ package auth
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -153,11 +154,11 @@ func TestChangedPasswordAtNextLogin(t *testing.T) {
 func TestFailureNamesOnlyWhatExists(t *testing.T) {
 	f := newFixture(t)
 	_, err := f.login(Plain, at("192.0.2.1", ""), "s3cret-name@s3cret-instance", "s3cret-password")
-	if got := err.(*Failure); got.Instance != "" || got.User != "" || strings.Contains(err.Error(), "s3cret") {
+	if got, _ := errors.AsType[*Failure](err); got.Instance != "" || got.User != "" || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("%#v", got)
 	}
 	_, err = f.login(Plain, at("192.0.2.1", ""), "alice@one", "s3cret-password")
-	if got := err.(*Failure); got.Instance != "one" || got.User != "alice" || strings.Contains(err.Error(), "s3cret") {
+	if got, _ := errors.AsType[*Failure](err); got.Instance != "one" || got.User != "alice" || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("%#v", got)
 	}
 }

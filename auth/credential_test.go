@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"unicode/utf8"
 
 	"github.com/xdg-go/stringprep"
 	"pgregory.net/rapid"
@@ -94,7 +95,7 @@ func TestPasswordRules(t *testing.T) {
 		if !errors.Is(err, ErrPassword) || !strings.Contains(err.Error(), tc.rule) || creds != nil {
 			t.Errorf("%s: %v, want the rule %q", name, err, tc.rule)
 		}
-		if tc.password != "" && strings.Contains(err.Error(), tc.password) || strings.ContainsAny(err.Error(), "\n\xff😀") {
+		if tc.password != "" && strings.Contains(err.Error(), tc.password) || strings.ContainsAny(err.Error(), "\n😀") || !utf8.ValidString(err.Error()) {
 			t.Errorf("%s: the error quotes the password", name)
 		}
 	}

@@ -54,8 +54,11 @@ func TestForeignTokens(t *testing.T) {
 	for _, role := range []string{"tenant-admin", "viewer", "quota-admin", "billing-reader", "nonsense"} {
 		token := p.bearer(t, "t-raider", role)
 		for _, route := range []struct{ method, path, body string }{
-			{"GET", "/v1/instances/ID", ""}, {"DELETE", "/v1/instances/ID", ""}, {"GET", "/v1/instances/ID/users", ""},
-			{"GET", "/v1/instances/ID/users/app", ""}, {"DELETE", "/v1/instances/ID/users/app", ""},
+			{"GET", "/v1/instances/ID", ""},
+			{"DELETE", "/v1/instances/ID", ""},
+			{"GET", "/v1/instances/ID/users", ""},
+			{"GET", "/v1/instances/ID/users/app", ""},
+			{"DELETE", "/v1/instances/ID/users/app", ""},
 			{"POST", "/v1/instances/ID/users", `{"name":"mole"}`},
 		} {
 			say := func(id string) (int, string) {

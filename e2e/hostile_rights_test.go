@@ -21,8 +21,14 @@ func coordinatorKeys(t *testing.T, s *siege) {
 		key  string
 		want int16
 	}{
-		{2, canaryGroup + "x:" + id + ":0", clusterDenied}, {2, "g:" + id + ":0", clusterDenied}, {2, "", clusterDenied},
-		{0, "", invalidGroupID}, {1, "", invalidRequest}, {3, "x", invalidRequest}, {-1, "x", invalidRequest}, {127, "x", invalidRequest},
+		{2, canaryGroup + "x:" + id + ":0", clusterDenied},
+		{2, "g:" + id + ":0", clusterDenied},
+		{2, "", clusterDenied},
+		{0, "", invalidGroupID},
+		{1, "", invalidRequest},
+		{3, "x", invalidRequest},
+		{-1, "x", invalidRequest},
+		{127, "x", invalidRequest},
 	} {
 		for v := int16(1); v <= 6; v++ {
 			find := kmsg.NewPtrFindCoordinatorRequest()
@@ -139,25 +145,34 @@ func configNames(t *testing.T, s *siege) {
 		{kmsg.ConfigResourceTypeBroker, "", "sasl.jaas.config", clusterDenied},
 		{kmsg.ConfigResourceTypeBrokerLogger, "0", "root", clusterDenied},
 		{kmsg.ConfigResourceTypeClientMetrics, "x", "interval.ms", clusterDenied},
-		{0, "x", "y", clusterDenied}, {1, "x", "y", clusterDenied}, {127, "x", "y", clusterDenied}, {-1, "x", "y", clusterDenied},
+		{0, "x", "y", clusterDenied},
+		{1, "x", "y", clusterDenied},
+		{127, "x", "y", clusterDenied},
+		{-1, "x", "y", clusterDenied},
 	} {
 		for op := kmsg.IncrementalAlterConfigOp(0); op < 4; op++ {
 			set := kmsg.NewPtrIncrementalAlterConfigsRequest()
-			set.Resources = []kmsg.IncrementalAlterConfigsRequestResource{{ResourceType: test.kind, ResourceName: test.name,
-				Configs: []kmsg.IncrementalAlterConfigsRequestResourceConfig{{Name: test.key, Op: op, Value: &value}}}}
+			set.Resources = []kmsg.IncrementalAlterConfigsRequestResource{{
+				ResourceType: test.kind, ResourceName: test.name,
+				Configs: []kmsg.IncrementalAlterConfigsRequestResourceConfig{{Name: test.key, Op: op, Value: &value}},
+			}}
 			if got := must[*kmsg.IncrementalAlterConfigsResponse](t, c, set, 1); got.Resources[0].ErrorCode != test.want {
 				t.Errorf("IncrementalAlterConfigs %v %q %s op %d: %+v, want %d", test.kind, test.name, test.key, op, got, test.want)
 			}
 		}
 		replace := kmsg.NewPtrAlterConfigsRequest()
-		replace.Resources = []kmsg.AlterConfigsRequestResource{{ResourceType: test.kind, ResourceName: test.name,
-			Configs: []kmsg.AlterConfigsRequestResourceConfig{{Name: test.key, Value: &value}}}}
+		replace.Resources = []kmsg.AlterConfigsRequestResource{{
+			ResourceType: test.kind, ResourceName: test.name,
+			Configs: []kmsg.AlterConfigsRequestResourceConfig{{Name: test.key, Value: &value}},
+		}}
 		if got := must[*kmsg.AlterConfigsResponse](t, c, replace, 2); got.Resources[0].ErrorCode == 0 {
 			t.Errorf("AlterConfigs %v %q %s: %+v", test.kind, test.name, test.key, got)
 		}
 		create := kmsg.NewPtrCreateTopicsRequest()
-		create.Topics = []kmsg.CreateTopicsRequestTopic{{Topic: "with-config", NumPartitions: 1, ReplicationFactor: 1,
-			Configs: []kmsg.CreateTopicsRequestTopicConfig{{Name: test.key, Value: &value}}}}
+		create.Topics = []kmsg.CreateTopicsRequestTopic{{
+			Topic: "with-config", NumPartitions: 1, ReplicationFactor: 1,
+			Configs: []kmsg.CreateTopicsRequestTopicConfig{{Name: test.key, Value: &value}},
+		}}
 		if got := must[*kmsg.CreateTopicsResponse](t, c, create, 7); got.Topics[0].ErrorCode != invalidConfig {
 			t.Errorf("CreateTopics with %s: %+v", test.key, got)
 		}

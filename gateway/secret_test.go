@@ -33,7 +33,7 @@ func TestOpenSecretsAreNamed(t *testing.T) {
 		t.Errorf("files of mode 600 are warned of: %s", &log)
 	}
 	for _, name := range names {
-		if err := os.Chmod(filepath.Join(dir, name), 0o644); err != nil { //nolint:gosec // what is warned of
+		if err := os.Chmod(filepath.Join(dir, name), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 
 // send64 sends an answer of 100 times 64 KiB to a client that reads one of them
 // every pause.
-func send64(t *testing.T, pause time.Duration) (err error, took time.Duration) {
+func send64(t *testing.T, pause time.Duration) (took time.Duration, err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
@@ -38,16 +38,16 @@ func send64(t *testing.T, pause time.Duration) (err error, took time.Duration) {
 		_ = ours.Close()
 		<-done
 	})
-	return err, took
+	return took, err
 }
 
 // A client that reads, but as slowly as it may without any one write taking
 // long, does not hold an answer for hours.
 func TestDrippingReaderIsGivenUp(t *testing.T) {
-	if err, took := send64(t, 50*time.Second); !isTimeout(err) || took > 3*time.Minute {
+	if took, err := send64(t, 50*time.Second); !isTimeout(err) || took > 3*time.Minute {
 		t.Errorf("after %s: %v", took, err)
 	}
-	if err, took := send64(t, time.Second); err != nil {
+	if took, err := send64(t, time.Second); err != nil {
 		t.Errorf("64 KiB a second: %v after %s", err, took)
 	}
 }

@@ -31,7 +31,7 @@ func (p *Pool) question(ctx context.Context, addr string) (*kmsg.ApiVersionsResp
 	if err != nil {
 		return nil, nil, fmt.Errorf("broker at %s: %w", addr, err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	var api *kmsg.ApiVersionsResponse
 	var meta *kmsg.MetadataResponse
 	err = within(ctx, c, func() (err error) {
