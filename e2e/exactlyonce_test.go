@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -124,21 +125,22 @@ func (c *eosCopy) ended() {
 func (c *eosCopy) summary() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := fmt.Sprintf("%d records in %d confirmed transactions", c.records, c.transactions)
+	var s strings.Builder
+	fmt.Fprintf(&s, "%d records in %d confirmed transactions", c.records, c.transactions)
 	for what, n := range c.failed {
-		s += fmt.Sprintf("\n    %d x %s", n, what)
+		fmt.Fprintf(&s, "\n    %d x %s", n, what)
 	}
-	return s
+	return s.String()
 }
 
 func progress(copies []*eosCopy) string {
-	s := ""
+	var s strings.Builder
 	for _, c := range copies {
 		c.mu.Lock()
-		s += fmt.Sprintf(" %s %d", c.name, c.records)
+		fmt.Fprintf(&s, " %s %d", c.name, c.records)
 		c.mu.Unlock()
 	}
-	return s
+	return s.String()
 }
 
 // await waits until n records are confirmed.

@@ -82,7 +82,7 @@ func illegalNames(t *testing.T, s *siege) {
 		}
 	}
 	begin := kmsg.NewPtrInitProducerIDRequest()
-	begin.TransactionalID, begin.TransactionTimeoutMillis = kmsg.StringPtr(""), 1000
+	begin.TransactionalID, begin.TransactionTimeoutMillis = new(""), 1000
 	if got := must[*kmsg.InitProducerIDResponse](t, c, begin, 4); got.ErrorCode != invalidRequest {
 		t.Errorf("InitProducerId of \"\": %+v", got)
 	}

@@ -150,7 +150,7 @@ func configNames(t *testing.T, s *siege) {
 		{127, "x", "y", clusterDenied},
 		{-1, "x", "y", clusterDenied},
 	} {
-		for op := kmsg.IncrementalAlterConfigOp(0); op < 4; op++ {
+		for op := range kmsg.IncrementalAlterConfigOp(4) {
 			set := kmsg.NewPtrIncrementalAlterConfigsRequest()
 			set.Resources = []kmsg.IncrementalAlterConfigsRequestResource{{
 				ResourceType: test.kind, ResourceName: test.name,

@@ -85,7 +85,7 @@ func grouped(t *testing.T, w *world, in instance, x *tap, mark, topic, group str
 		})
 	}
 	for i := range perJob {
-		producer.Produce(t.Context(), &kgo.Record{Topic: topic, Key: []byte(fmt.Sprint(i)), Value: []byte(fmt.Sprintf("%s %d", mark, i))},
+		producer.Produce(t.Context(), &kgo.Record{Topic: topic, Key: fmt.Append(nil, i), Value: fmt.Appendf(nil, "%s %d", mark, i)},
 			func(_ *kgo.Record, err error) {
 				if err != nil {
 					t.Errorf("%s: %v", in.id, err)

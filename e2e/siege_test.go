@@ -231,7 +231,7 @@ func (s *siege) prepare(t *testing.T) {
 		return must[*kmsg.OffsetCommitResponse](t, at, commit, 8).Topics[0].Partitions[0].ErrorCode == 0
 	})
 	initID := kmsg.NewPtrInitProducerIDRequest()
-	initID.TransactionalID, initID.TransactionTimeoutMillis = kmsg.StringPtr(canaryTxn), 60_000
+	initID.TransactionalID, initID.TransactionTimeoutMillis = new(canaryTxn), 60_000
 	at = s.login(t, s.victim, s.prize.txn)
 	again(t, "the producer has begun", func() bool {
 		begun := must[*kmsg.InitProducerIDResponse](t, at, initID, 4)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"syscall"
 )
@@ -46,10 +47,8 @@ func checkAddress(flag, text string, allowRemote bool) (address, error) {
 // certHosts are the names that the server's certificate must carry.
 func certHosts(listen string) []string {
 	hosts := []string{"127.0.0.1", "::1", "localhost", "*." + devDomain}
-	for _, h := range hosts {
-		if h == listen {
-			return hosts
-		}
+	if slices.Contains(hosts, listen) {
+		return hosts
 	}
 	return append(hosts, listen)
 }

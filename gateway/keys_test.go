@@ -14,13 +14,13 @@ func allKeys() []string {
 		if t.Kind() != reflect.Struct {
 			return
 		}
-		for i := range t.NumField() {
-			if key := t.Field(i).Tag.Get("yaml"); key != "" {
+		for field := range t.Fields() {
+			if key := field.Tag.Get("yaml"); key != "" {
 				if !seen[key] {
 					seen[key] = true
 					keys = append(keys, key)
 				}
-				walk(t.Field(i).Type)
+				walk(field.Type)
 			}
 		}
 	}

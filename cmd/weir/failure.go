@@ -95,14 +95,15 @@ func toFailure(err error) *failure {
 
 // sentence is the detail of a problem and, if there are several, its mistakes.
 func sentence(p *api.Problem) string {
-	text := strings.TrimSuffix(p.Detail, ".")
+	var text strings.Builder
+	text.WriteString(strings.TrimSuffix(p.Detail, "."))
 	for _, m := range p.Errors {
 		if m.Message == "taken" {
 			continue // the detail has said so
 		}
-		text += "\n  " + strings.TrimPrefix(m.Location, "body.") + ": " + m.Message
+		text.WriteString("\n  " + strings.TrimPrefix(m.Location, "body.") + ": " + m.Message)
 	}
-	return text
+	return text.String()
 }
 
 // localProblem is a problem that no server sent, hence without a status.

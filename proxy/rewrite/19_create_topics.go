@@ -28,7 +28,7 @@ func createTopics(x *Exchange, req *kmsg.CreateTopicsRequest) (outcome[*kmsg.Cre
 		}
 		code, msg := checkNewTopic(x, t)
 		if n > 1 {
-			code, msg = codeInvalidRequest, text("Duplicate topic name.") // as KafkaApis
+			code, msg = codeInvalidRequest, new("Duplicate topic name.") // as KafkaApis
 			count[t.Topic] = 0
 		}
 		if code != 0 {
@@ -68,10 +68,10 @@ func checkNewTopic(x *Exchange, t *kmsg.CreateTopicsRequestTopic) (code int16, m
 		return codeInvalidTopic, standardText(codeInvalidTopic)
 	}
 	if len(t.ReplicaAssignment) > 0 {
-		return codeAssignment, text("brokers cannot be chosen here; leave the assignment out")
+		return codeAssignment, new("brokers cannot be chosen here; leave the assignment out")
 	}
 	if t.ReplicationFactor == 0 || t.ReplicationFactor < -1 {
-		return codeReplication, text(fmt.Sprintf("replication factor must be positive or -1, not %d", t.ReplicationFactor))
+		return codeReplication, new(fmt.Sprintf("replication factor must be positive or -1, not %d", t.ReplicationFactor))
 	}
 	if t.NumPartitions > maxPartitions {
 		return codePolicyViolation, tooManyPartitions(t.NumPartitions)

@@ -19,7 +19,7 @@ func createPartitions(x *Exchange, req *kmsg.CreatePartitionsRequest) (outcome[*
 		case !ok:
 			row.ErrorCode, row.ErrorMessage = codeUnknownTopic, standardText(codeUnknownTopic)
 		case t.Assignment != nil:
-			row.ErrorCode, row.ErrorMessage = codeAssignment, text("brokers cannot be chosen here; leave the assignment out")
+			row.ErrorCode, row.ErrorMessage = codeAssignment, new("brokers cannot be chosen here; leave the assignment out")
 		case t.Count > maxPartitions:
 			row.ErrorCode, row.ErrorMessage = codePolicyViolation, tooManyPartitions(t.Count)
 		default:
@@ -46,5 +46,5 @@ func createPartitions(x *Exchange, req *kmsg.CreatePartitionsRequest) (outcome[*
 }
 
 func tooManyPartitions(n int32) *string {
-	return text(fmt.Sprintf("a topic may have at most %d partitions, not %d", maxPartitions, n))
+	return new(fmt.Sprintf("a topic may have at most %d partitions, not %d", maxPartitions, n))
 }

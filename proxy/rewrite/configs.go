@@ -86,13 +86,13 @@ func config(kind kmsg.ConfigResourceType, key string) (b bounds, settable, visib
 func checkConfig(kind kmsg.ConfigResourceType, key string, value *string) (code int16, msg *string) {
 	b, settable, _ := config(kind, key)
 	if !settable {
-		return codeInvalidConfig, text(fmt.Sprintf("config %q cannot be set here", key))
+		return codeInvalidConfig, new(fmt.Sprintf("config %q cannot be set here", key))
 	}
 	if value == nil || b == free() {
 		return 0, nil
 	}
 	if n, err := strconv.ParseInt(*value, 10, 64); err == nil && (n < b.min || n > b.max) {
-		return codePolicyViolation, text(fmt.Sprintf("config %q must be between %d and %d, not %d", key, b.min, b.max, n))
+		return codePolicyViolation, new(fmt.Sprintf("config %q must be between %d and %d, not %d", key, b.min, b.max, n))
 	}
 	return 0, nil
 }

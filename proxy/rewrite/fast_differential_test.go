@@ -99,7 +99,7 @@ func editProduce(x *Exchange, req *kmsg.ProduceRequest) (*kmsg.ProduceRequest, [
 	}
 	local := badTxn || len(req.Topics) > 0 && len(kept) == 0
 	if id := req.TransactionID; id != nil && *id != "" {
-		req.TransactionID = kmsg.StringPtr(x.Space.Physical(*id))
+		req.TransactionID = new(x.Space.Physical(*id))
 	}
 	req.Topics = kept
 	return req, rows, local

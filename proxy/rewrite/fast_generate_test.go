@@ -146,8 +146,8 @@ func dropUnknownTags(v reflect.Value) {
 			v.SetZero()
 			return
 		}
-		for i := range v.NumField() {
-			dropUnknownTags(v.Field(i))
+		for _, field := range v.Fields() {
+			dropUnknownTags(field)
 		}
 	}
 }

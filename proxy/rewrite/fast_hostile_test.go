@@ -301,14 +301,14 @@ func TestProduceResponseHidesThePool(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := &resp.Topics[0].Partitions[0]
-		p.ErrorCode, p.ErrorMessage = 42, kmsg.StringPtr("no room in acme.orders")
+		p.ErrorCode, p.ErrorMessage = 42, new("no room in acme.orders")
 		rec := kmsg.NewProduceResponseTopicPartitionErrorRecord()
-		rec.ErrorMessage = kmsg.StringPtr("broker1.pool.internal says no to other.x")
+		rec.ErrorMessage = new("broker1.pool.internal says no to other.x")
 		p.ErrorRecords = append(p.ErrorRecords, rec)
 		if version >= 10 {
 			p.CurrentLeader.LeaderID, p.CurrentLeader.LeaderEpoch = 2, 5
 			b := kmsg.NewProduceResponseBroker()
-			b.NodeID, b.Host, b.Port, b.Rack = 2, "broker2.pool.internal", 9092, kmsg.StringPtr("rack2")
+			b.NodeID, b.Host, b.Port, b.Rack = 2, "broker2.pool.internal", 9092, new("rack2")
 			resp.Brokers = append(resp.Brokers, b)
 		}
 
@@ -325,7 +325,7 @@ func TestProduceResponseHidesThePool(t *testing.T) {
 		if version <= 12 {
 			resp.Topics[0].Topic = "orders"
 		}
-		p.ErrorMessage = kmsg.StringPtr("no room in orders")
+		p.ErrorMessage = new("no room in orders")
 		p.ErrorRecords[0].ErrorMessage = standardText(42)
 		for i := range resp.Brokers {
 			resp.Brokers[i].Host, resp.Brokers[i].Port = "b2-acme.weir.test", 9094

@@ -32,9 +32,9 @@ func TestAnswersTeachTopicIDs(t *testing.T) {
 	none := map[topicID]string{}
 
 	metadata := kmsg.NewPtrMetadataRequest()
-	metadata.Topics = []kmsg.MetadataRequestTopic{{Topic: text("new")}}
+	metadata.Topics = []kmsg.MetadataRequestTopic{{Topic: new("new")}}
 	metadataAnswer := kmsg.NewPtrMetadataResponse()
-	metadataAnswer.Topics = []kmsg.MetadataResponseTopic{{Topic: text("acme.new"), TopicID: idOf("acme.new")}}
+	metadataAnswer.Topics = []kmsg.MetadataResponseTopic{{Topic: new("acme.new"), TopicID: idOf("acme.new")}}
 
 	create := func(validateOnly bool) *kmsg.CreateTopicsRequest {
 		req := kmsg.NewPtrCreateTopicsRequest()
@@ -49,14 +49,14 @@ func TestAnswersTeachTopicIDs(t *testing.T) {
 	}
 
 	remove := kmsg.NewPtrDeleteTopicsRequest()
-	remove.Topics = []kmsg.DeleteTopicsRequestTopic{{Topic: text("new")}}
+	remove.Topics = []kmsg.DeleteTopicsRequestTopic{{Topic: new("new")}}
 	removed := kmsg.NewPtrDeleteTopicsResponse()
-	removed.Topics = []kmsg.DeleteTopicsResponseTopic{{Topic: text("acme.new"), TopicID: idOf("acme.new")}}
+	removed.Topics = []kmsg.DeleteTopicsResponseTopic{{Topic: new("acme.new"), TopicID: idOf("acme.new")}}
 
 	pages := kmsg.NewPtrDescribeTopicPartitionsRequest()
 	pages.Topics = []kmsg.DescribeTopicPartitionsRequestTopic{{Topic: "new"}}
 	page := kmsg.NewPtrDescribeTopicPartitionsResponse()
-	page.Topics = []kmsg.DescribeTopicPartitionsResponseTopic{{Topic: text("acme.new"), TopicID: idOf("acme.new")}}
+	page.Topics = []kmsg.DescribeTopicPartitionsResponseTopic{{Topic: new("acme.new"), TopicID: idOf("acme.new")}}
 
 	for _, tt := range []struct {
 		name    string

@@ -32,15 +32,15 @@ func TestText(t *testing.T) {
 	if got := x.Text(40, nil); got != nil {
 		t.Errorf("null became %q", *got)
 	}
-	if got := x.Text(0, text("acme.x")); got != nil {
+	if got := x.Text(0, new("acme.x")); got != nil {
 		t.Errorf("success has text %q", *got)
 	}
 	x.Foreign = func(text string) bool { return !strings.HasPrefix(text, "acme.other.") }
-	if got := x.Text(40, text("acme.other.x")); *got != "other.x" {
+	if got := x.Text(40, new("acme.other.x")); *got != "other.x" {
 		t.Errorf("a topic named like another instance was judged without its prefix: %q", *got)
 	}
 	x.Foreign = nil
-	if got := x.Text(40, text("acme.x")); *got != "Configuration is invalid." {
+	if got := x.Text(40, new("acme.x")); *got != "Configuration is invalid." {
 		t.Errorf("without a judge of foreign names %q passed", *got)
 	}
 }

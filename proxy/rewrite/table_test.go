@@ -82,12 +82,12 @@ func namingFields(typ reflect.Type, path string) (paths []string) {
 	case typ.Kind() == reflect.Slice:
 		return namingFields(typ.Elem(), path+"[]")
 	case typ.Kind() == reflect.Struct:
-		for i := range typ.NumField() {
-			sub := typ.Field(i).Name
+		for field := range typ.Fields() {
+			sub := field.Name
 			if path != "" {
 				sub = path + "." + sub
 			}
-			paths = append(paths, namingFields(typ.Field(i).Type, sub)...)
+			paths = append(paths, namingFields(field.Type, sub)...)
 		}
 	}
 	return paths

@@ -34,11 +34,11 @@ func tidyRequest(m message) {
 			name := deref(req.Topics[i].Topic)
 			req.Topics[i].TopicID, req.Topics[i].Topic = topicID{}, &name
 			if name == "<null>" {
-				req.Topics[i].Topic = text("null")
+				req.Topics[i].Topic = new("null")
 			}
 		}
 		if len(req.Topics) == 0 {
-			req.Topics = append(req.Topics, kmsg.MetadataRequestTopic{Topic: text("a")})
+			req.Topics = append(req.Topics, kmsg.MetadataRequestTopic{Topic: new("a")})
 		}
 	case *kmsg.CreateTopicsRequest:
 		req.Topics = distinct(req.Topics, func(t kmsg.CreateTopicsRequestTopic) string { return t.Topic })

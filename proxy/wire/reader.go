@@ -88,10 +88,7 @@ func (r *Reader) grow() {
 	if r.n < len(r.buf) {
 		return
 	}
-	next := max(firstChunk, 2*len(r.buf))
-	if next > r.size {
-		next = r.size
-	}
+	next := min(max(firstChunk, 2*len(r.buf)), r.size)
 	buf := make([]byte, next)
 	copy(buf, r.buf[:r.n])
 	r.buf = buf
