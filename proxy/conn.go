@@ -60,6 +60,7 @@ type conn struct {
 	client  *string            // the newest client id, kept so that it is not allocated anew
 	expires time.Time          // when the session ends unless re-authenticated; zero: never
 	reauth  *auth.Conversation // re-authentication under way (KIP-368)
+	node    int32              // that links go to: the route's, or what the first link to AnyNode got
 
 	leaveBy   atomic.Int64 // unix nanoseconds until which a drained connection may look for a quiet moment; 0: not drained
 	open      atomic.Bool  // the session has begun

@@ -322,3 +322,28 @@ func TestLinkIsRenewed(t *testing.T) {
 		t.Errorf("links %p %p %p, %d open; want a new one each time and one open", used[0], used[1], used[2], r.links())
 	}
 }
+
+// TestBootstrapKeepsItsBroker: fetch session ids mean something on the broker
+// that issued them only, so a connection that was given a broker stays with it.
+func TestBootstrapKeepsItsBroker(t *testing.T) {
+	r := newRig(t)
+	c := r.dial(0, "")
+	if err := login(c, "u@i-a"); err != nil {
+		t.Fatal(err)
+	}
+	nodes := map[int32]int{}
+	for range 6 {
+		if _, err := send(c, kmsg.NewPtrListGroupsRequest(), 4); err != nil {
+			t.Fatal(err)
+		}
+		r.srv.conns.each(func(c *conn) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			nodes[c.link.conn.Node]++
+			c.link.renew = time.Now()
+		})
+	}
+	if len(nodes) != 1 {
+		t.Errorf("one connection used brokers %v", nodes)
+	}
+}

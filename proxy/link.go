@@ -82,10 +82,13 @@ func (c *conn) openLink() (*link, error) {
 }
 
 func (c *conn) dial() (*link, error) {
-	up, err := c.pool.Dial(c.ctx, c.route.node)
+	up, err := c.pool.Dial(c.ctx, c.node)
 	if err != nil {
-		return nil, &closing{reason: reasonUnreachable, err: fmt.Errorf("node %d: %w", c.route.node, err)}
+		return nil, &closing{reason: reasonUnreachable, err: fmt.Errorf("node %d: %w", c.node, err)}
 	}
+	// Fetch sessions live on one broker, where their ids are this connection's;
+	// elsewhere the same ids are somebody else's.
+	c.node = up.Node
 	now := time.Now()
 	l := &link{conn: up, in: wire.NewReader(up.Conn), out: wire.NewWriter(up.Conn), lastUsed: now}
 	if !up.Expires.IsZero() {

@@ -45,6 +45,7 @@ func (c *conn) openSession() error {
 		Foreign:    c.srv.foreign(view.Instance.ID, c.pool),
 		AutoCreate: c.srv.cfg.AutoCreateTopics,
 	}
+	c.node = c.route.node
 	c.srv.conns.own(c)
 	// The right to be here may have ended between the proof and own, unseen.
 	if !c.srv.cfg.Auth.Valid(c.principal) {
