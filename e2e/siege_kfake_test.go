@@ -60,7 +60,7 @@ func newInProcess(t *testing.T, change ...func(*proxy.Config)) *inProcess {
 	}
 	cert, roots := selfSigned(t)
 	cfg := proxy.Config{
-		Directory: dir, Auth: auth.New(auth.Config{Directory: dir, Log: log, Pepper: []byte("pepper")}),
+		Directory: dir, Store: store, Auth: auth.New(auth.Config{Directory: dir, Log: log, Pepper: []byte("pepper")}),
 		Pools: map[string]*upstream.Pool{"main": pool}, Log: log, MaxReauth: time.Hour,
 		DrainGrace: time.Millisecond, DrainSpread: time.Millisecond,
 	}

@@ -89,7 +89,7 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 		p.background = append(p.background, component{"certificates", pair.run})
 	}
 
-	a.proxy.Directory, a.proxy.Pools = p.directory, p.pools
+	a.proxy.Directory, a.proxy.Pools, a.proxy.Store = p.directory, p.pools, p.store
 	a.proxy.Auth = auth.New(auth.Config{Directory: p.directory, Log: a.log, Pepper: a.pepper})
 	a.proxy.Registry, a.proxy.Log = registry, a.log
 	a.proxy.Listeners = a.faces.listeners

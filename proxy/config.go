@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weir/auth"
+	"weir/proxy/rewrite"
 	"weir/tenancy"
 	"weir/upstream"
 )
@@ -16,6 +17,7 @@ import (
 type Config struct {
 	Directory *tenancy.Directory
 	Auth      *auth.Authenticator
+	Store     rewrite.Store             // for keys that manage users, ACLs and quotas
 	Pools     map[string]*upstream.Pool // by name
 	Registry  prometheus.Registerer
 	Log       *slog.Logger

@@ -37,7 +37,7 @@ func (c *conn) exchange(frame []byte) error {
 		return &closing{reason: reasonExpired, fix: "the client must re-authenticate (KIP-368) before its session ends"}
 	}
 
-	plan, err := api.Map(c.exchangeOf(h), body)
+	plan, err := api.Plan(c.exchangeOf(h), body)
 	if err != nil {
 		return err
 	}

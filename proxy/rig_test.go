@@ -92,7 +92,7 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 	cert, roots := selfSigned(t)
 	r.roots = roots
 	cfg := Config{
-		Directory: r.dir, Auth: auth.New(auth.Config{Directory: r.dir, Log: log, Pepper: []byte("pepper")}),
+		Directory: r.dir, Store: r.store, Auth: auth.New(auth.Config{Directory: r.dir, Log: log, Pepper: []byte("pepper")}),
 		Pools: map[string]*upstream.Pool{"main": pool}, Log: log, AutoCreateTopics: true,
 		DrainGrace: time.Millisecond, DrainSpread: time.Millisecond,
 	}

@@ -39,7 +39,10 @@ func (c *conn) openSession() error {
 	c.sess = &rewrite.Session{
 		Space:      view.Space,
 		ClusterID:  view.Instance.ClusterID,
+		Instance:   view.Instance.ID,
 		Principal:  "User:" + c.principal.User,
+		Guard:      c.srv.cfg.Auth.Guard(c.principal, c.peer().Addr),
+		Store:      c.srv.cfg.Store,
 		Pool:       c.pool,
 		Address:    c.lst.addresses(c.route, view.Instance.ID, c.pool),
 		Foreign:    c.srv.foreign(view.Instance.ID, c.pool),

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -13,6 +14,8 @@ type View struct {
 	Instance Instance
 	Space    Namespace
 	Users    map[string]User // by name
+	ACLs     *ACLs           // never nil
+	Quotas   []Quota         // sub-quotas within the instance
 }
 
 // Directory is the gateway's in-memory, versioned snapshot of all instances,
@@ -85,6 +88,13 @@ func (d *Directory) Watch(fn func(*View)) { d.watchers = append(d.watchers, fn) 
 func (d *Directory) Run(ctx context.Context) error {
 	newFollower(d).run(ctx)
 	return nil
+}
+
+// keepACLs lets a new view share the former one's ACLs if they are the same.
+func (d *Directory) keepACLs(v *View) {
+	if was, ok := d.View(v.Instance.ID); ok && slices.Equal(was.ACLs.All, v.ACLs.All) {
+		v.ACLs = was.ACLs
+	}
 }
 
 // publish puts a view in force and tells the watchers.

@@ -19,8 +19,19 @@ const (
 	maxPhysicalName  = 32767 // a STRING's length is an INT16 in the Kafka protocol
 )
 
+// Kind is a kind of name. Each has a namespace of its own in Kafka.
+type Kind string
+
+// The kinds of names that an instance has.
+const (
+	KindTopic Kind = "topic"
+	KindGroup Kind = "group"
+	KindTxn   Kind = "transactional-id"
+)
+
 // Namespace is the total, reversible map between an instance's names and the
-// pool's: physical = <instance id> "." <virtual>. Made only by NewNamespace.
+// pool's: physical = <instance id> "." <virtual>, but for aliases. Made only by
+// NewNamespace; immutable, any goroutine.
 //
 // Because an instance id has neither '.' nor '_',
 //   - the first '.' of a physical name ends the id, so the map is injective and
@@ -30,22 +41,46 @@ const (
 //   - names that Kafka refuses because they differ only by '.' and '_' collide
 //     within one instance or not at all: no instance learns of another's names;
 //   - order is kept, so cursors and sorted listings survive.
-type Namespace struct{ prefix string }
+//
+// An alias says that one virtual name is another physical one, which is under no
+// instance's prefix. Its own prefixed form is then nobody's, so the union of both
+// maps stays injective (protocol.md 7). Order is not kept where there are aliases.
+type Namespace struct {
+	prefix  string
+	aliases *aliasMaps // nil: none
+}
 
 // NewNamespace returns the namespace of one instance.
-func NewNamespace(id InstanceID) Namespace { return Namespace{prefix: string(id) + "."} }
+func NewNamespace(id InstanceID, aliases ...Alias) Namespace {
+	return Namespace{prefix: string(id) + ".", aliases: newAliasMaps(aliases)}
+}
 
-// Prefix is what every physical name of this namespace begins with.
+// Prefix is what every physical name of this namespace begins with, but for aliases.
 func (n Namespace) Prefix() string { return n.prefix }
 
-// Physical maps any non-empty name (group, transactional id, a topic that is
-// known to be valid). The caller refuses "" first: the prefix would make it
-// valid. Use Topic for topics that a client names.
-func (n Namespace) Physical(virtual string) string { return n.prefix + virtual }
+// Physical maps a name of that kind that is known to be valid. The caller
+// refuses "" first: the prefix would make it valid. Use Topic for topics that a
+// client names.
+func (n Namespace) Physical(kind Kind, virtual string) string {
+	if a, ok := n.alias(kind, virtual); ok {
+		return a.Physical
+	}
+	return n.prefix + virtual
+}
 
 // Virtual is the inverse of Physical; ok is false for a name of somebody else.
-func (n Namespace) Virtual(physical string) (virtual string, ok bool) {
-	return strings.CutPrefix(physical, n.prefix)
+func (n Namespace) Virtual(kind Kind, physical string) (virtual string, ok bool) {
+	if n.aliases == nil {
+		return strings.CutPrefix(physical, n.prefix)
+	}
+	if a, ok := n.aliases.byPhysical[aliasKey{kind, physical}]; ok {
+		return a.Virtual, true
+	}
+	virtual, ok = strings.CutPrefix(physical, n.prefix)
+	if _, aliased := n.alias(kind, virtual); aliased {
+		return "", false // the prefixed form of an alias is nobody's
+	}
+	return virtual, ok
 }
 
 // MaxTopic is how long a virtual topic name may be, in characters.
@@ -60,6 +95,9 @@ func (n Namespace) MaxName() int { return maxPhysicalName - len(n.prefix) }
 // Names that clients take for internal topics are refused too. The error wraps
 // ErrTopicName or ErrTopicReserved and shows only what the client sent.
 func (n Namespace) Topic(virtual string) (physical string, err error) {
+	if a, ok := n.alias(KindTopic, virtual); ok {
+		return a.Physical, nil
+	}
 	switch virtual {
 	case "", ".", "..":
 		return "", fmt.Errorf("%w: %q", ErrTopicName, virtual)

@@ -29,9 +29,9 @@ func TestNamespaceProperties(t *testing.T) {
 		id1, id2 := drawID(t, "id1"), drawID(t, "id2")
 		n1, n2 := drawTopic(t, "n1"), drawTopic(t, "n2")
 		s1, s2 := NewNamespace(id1), NewNamespace(id2)
-		p1, p2 := s1.Physical(n1), s2.Physical(n2)
+		p1, p2 := s1.Physical(KindTopic, n1), s2.Physical(KindTopic, n2)
 
-		if back, ok := s1.Virtual(p1); !ok || back != n1 {
+		if back, ok := s1.Virtual(KindTopic, p1); !ok || back != n1 {
 			t.Errorf("%s: %q became %q and back %q, %t", id1, n1, p1, back, ok)
 		}
 		if owner, _, _ := strings.Cut(p1, "."); owner != string(id1) {
@@ -49,7 +49,7 @@ func TestNamespaceProperties(t *testing.T) {
 		if p1 == p2 {
 			t.Errorf("not injective: %s %q and %s %q are both %q", id1, n1, id2, n2, p1)
 		}
-		if _, ok := s2.Virtual(p1); ok {
+		if _, ok := s2.Virtual(KindTopic, p1); ok {
 			t.Errorf("%s takes %q of %s for its own", id2, p1, id1)
 		}
 		if strings.HasPrefix(s1.Prefix(), s2.Prefix()) {
@@ -65,7 +65,7 @@ func TestNamespaceAnyName(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := NewNamespace(drawID(t, "id"))
 		group := string(rapid.SliceOfN(rapid.Byte(), 1, 50).Draw(t, "group"))
-		if back, ok := s.Virtual(s.Physical(group)); !ok || back != group {
+		if back, ok := s.Virtual(KindGroup, s.Physical(KindGroup, group)); !ok || back != group {
 			t.Errorf("%q came back as %q, %t", group, back, ok)
 		}
 	})

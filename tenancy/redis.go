@@ -79,10 +79,12 @@ var (
 	appliedLua string
 	//go:embed scripts/lease.lua
 	leaseLua string
+	//go:embed scripts/settings.lua
+	settingsLua string
 )
 
 type scripts struct {
-	announce, instance, user, claim, release, tail, report, applied, lease *redis.Script
+	announce, instance, user, claim, release, tail, report, applied, lease, settings *redis.Script
 }
 
 func newScripts() scripts {
@@ -96,6 +98,7 @@ func newScripts() scripts {
 		report:   redis.NewScript(reportLua),
 		applied:  redis.NewScript(appliedLua),
 		lease:    redis.NewScript(leaseLua),
+		settings: redis.NewScript(settingsLua),
 	}
 }
 

@@ -19,7 +19,7 @@ func FuzzDecodeView(f *testing.F) {
 	f.Fuzz(func(t *testing.T, id, instance, name, user string) {
 		view, err := decodeView(InstanceID(id), instance, map[string]string{
 			fieldInstance: instance, fieldStamp: "s", userPrefix + name: user,
-		})
+		}, nil)
 		if err != nil {
 			return
 		}

@@ -170,18 +170,52 @@ func (f *follower) load(ctx context.Context, ids []InstanceID) (living []Instanc
 	if err != nil {
 		return nil, fmt.Errorf("loading instances: %w", err)
 	}
+	beside, err := f.loadSettings(ctx, ids, records)
+	if err != nil {
+		return nil, err
+	}
 	for i, cmd := range records {
-		if f.adopt(ids[i], cmd.Val()) {
+		if f.adopt(ids[i], cmd.Val(), beside[ids[i]]) {
 			living = append(living, ids[i])
 		}
 	}
 	return living, nil
 }
 
+// loadSettings reads the settings of those whose record is not the known one.
+// They are read after the record, so they are never older than its stamp says.
+func (f *follower) loadSettings(ctx context.Context, ids []InstanceID, records []*redis.MapStringStringCmd) (map[InstanceID]settings, error) {
+	var changed []InstanceID
+	for i, cmd := range records {
+		if stamp := cmd.Val()[fieldStamp]; stamp != "" && (f.known[ids[i]] == nil || f.known[ids[i]].stamp != stamp) {
+			changed = append(changed, ids[i])
+		}
+	}
+	beside := make(map[InstanceID]settings, len(changed))
+	for _, kind := range []string{settingsACLs, settingsQuotas, settingsAliases} {
+		cmds, err := pipelined(ctx, f.s, changed, func(ctx context.Context, p redis.Pipeliner, id InstanceID) *redis.MapStringStringCmd {
+			return p.HGetAll(ctx, settingsKey(id, kind))
+		})
+		if err != nil {
+			return nil, fmt.Errorf("loading %s: %w", kind, err)
+		}
+		for i, cmd := range cmds {
+			if len(cmd.Val()) == 0 {
+				continue
+			}
+			if beside[changed[i]] == nil {
+				beside[changed[i]] = settings{}
+			}
+			beside[changed[i]][kind] = cmd.Val()
+		}
+	}
+	return beside, nil
+}
+
 // adopt puts a record in force unless it is what is known already, and says
 // whether it is of a living instance. A missing record is no news, a broken one
 // is skipped: in both cases the former view stays.
-func (f *follower) adopt(id InstanceID, fields map[string]string) (living bool) {
+func (f *follower) adopt(id InstanceID, fields map[string]string, beside settings) (living bool) {
 	raw, ok := fields[fieldInstance]
 	if !ok {
 		return false
@@ -190,7 +224,7 @@ func (f *follower) adopt(id InstanceID, fields map[string]string) (living bool) 
 	if was != nil && was.stamp == fields[fieldStamp] {
 		return true
 	}
-	view, err := decodeView(id, raw, fields)
+	view, err := decodeView(id, raw, fields, beside)
 	if err != nil {
 		f.log.Error("skipped a broken record in redis, keeping the former view", "instance", string(id), "err", err)
 		return false
@@ -201,6 +235,7 @@ func (f *follower) adopt(id InstanceID, fields map[string]string) (living bool) 
 			r.seen = was.seen
 		}
 		f.known[id] = r
+		f.dir.keepACLs(view)
 		f.dir.publish(view)
 		return true
 	}
@@ -211,7 +246,7 @@ func (f *follower) adopt(id InstanceID, fields map[string]string) (living bool) 
 	return false
 }
 
-func decodeView(id InstanceID, raw string, fields map[string]string) (*View, error) {
+func decodeView(id InstanceID, raw string, fields map[string]string, beside settings) (*View, error) {
 	if _, err := ParseInstanceID(string(id)); err != nil {
 		return nil, err
 	}
@@ -223,5 +258,17 @@ func decodeView(id InstanceID, raw string, fields map[string]string) (*View, err
 	if err != nil {
 		return nil, err
 	}
-	return &View{Instance: in, Space: NewNamespace(id), Users: users}, nil
+	acls, err := decodeSettings[ACL](id, settingsACLs, beside[settingsACLs])
+	if err != nil {
+		return nil, err
+	}
+	quotas, err := decodeSettings[Quota](id, settingsQuotas, beside[settingsQuotas])
+	if err != nil {
+		return nil, err
+	}
+	aliases, err := decodeSettings[Alias](id, settingsAliases, beside[settingsAliases])
+	if err != nil {
+		return nil, err
+	}
+	return &View{Instance: in, Space: NewNamespace(id, aliases...), Users: users, ACLs: &ACLs{All: acls}, Quotas: quotas}, nil
 }

@@ -166,7 +166,7 @@ func (s *Store) writeInstance(ctx context.Context, in Instance, expect, notAfter
 		drop = "drop"
 	}
 	args := append([]any{newStamp(), expect, raw, notAfter, drop}, fields...)
-	answer, err := s.run(ctx, s.scripts.instance, []string{recordKey(in.ID)}, args...).Text()
+	answer, err := s.run(ctx, s.scripts.instance, instanceKeys(in.ID), args...).Text()
 	if err != nil {
 		return fmt.Errorf("writing instance %s: %w", in.ID, err)
 	}

@@ -15,9 +15,7 @@ func listOffsets(x *Exchange, req *kmsg.ListOffsetsRequest) (outcome[*kmsg.ListO
 	}
 	asked, refused := forwardTopics(x, req.Topics,
 		func(t *kmsg.ListOffsetsRequestTopic) *string { return &t.Topic },
-		func(t *kmsg.ListOffsetsRequestTopic) kmsg.ListOffsetsResponseTopic {
-			return refuseListOffsets(t, codeUnknownTopic)
-		})
+		refuseListOffsets)
 	unmap := func(resp *kmsg.ListOffsetsResponse) error {
 		err := unmapTopics(x, resp.Topics, func(t *kmsg.ListOffsetsResponseTopic) *string { return &t.Topic })
 		resp.Topics = splice(resp.Topics, refused)

@@ -163,7 +163,7 @@ func (m *metadataMap) unmap(resp *kmsg.MetadataResponse) error {
 	}
 	resp.ClusterID = &m.x.ClusterID
 	resp.ControllerID = m.x.controller(resp.ControllerID, live)
-	resp.AuthorizedOperations = operations(m.askedAll, clusterOperations)
+	resp.AuthorizedOperations = m.x.operations(m.askedAll, kmsg.ACLResourceTypeCluster, clusterName)
 	kept := resp.Topics[:0]
 	for _, t := range resp.Topics {
 		if m.every && t.ErrorCode == codeUnknownTopic {
@@ -186,8 +186,11 @@ func (m *metadataMap) unmap(resp *kmsg.MetadataResponse) error {
 func (m *metadataMap) unmapTopic(t *kmsg.MetadataResponseTopic) error {
 	t.AuthorizedOperations = operationsNotAsked
 	if t.Topic != nil && *t.Topic != "" {
-		t.AuthorizedOperations = operations(m.askedTopic, topicOperations)
 		m.x.learnTopic(t.TopicID, *t.Topic)
 	}
-	return m.x.unmapTopicOrNil(&t.Topic)
+	if err := m.x.unmapTopicOrNil(&t.Topic); err != nil || t.Topic == nil {
+		return err
+	}
+	t.AuthorizedOperations = m.x.operations(m.askedTopic, kmsg.ACLResourceTypeTopic, *t.Topic)
+	return nil
 }

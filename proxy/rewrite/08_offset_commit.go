@@ -7,9 +7,9 @@ import "github.com/twmb/franz-go/pkg/kmsg"
 // (KIP-848). Committed metadata is the client's own text and passes.
 func offsetCommit(x *Exchange, req *kmsg.OffsetCommitRequest) (outcome[*kmsg.OffsetCommitResponse], error) {
 	byID := x.Version >= 10
-	group, ok := x.physicalGroup(req.Group)
-	if !ok {
-		return answer(offsetCommitAnswer(req, invalidGroup())), nil
+	group, code := x.group(req.Group, x.needs.Group)
+	if code != 0 {
+		return answer(offsetCommitAnswer(req, code)), nil
 	}
 	asked, refused := refuseTopics(x, req.Topics, byID,
 		func(t *kmsg.OffsetCommitRequestTopic) (*string, *topicID) { return &t.Topic, &t.TopicID }, offsetCommitRefusal)

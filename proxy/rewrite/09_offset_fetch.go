@@ -1,6 +1,10 @@
 package rewrite
 
-import "github.com/twmb/franz-go/pkg/kmsg"
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/tenancy"
+)
 
 // OffsetFetch (9) reads groups' offsets. 2: null topics are all, top-level
 // error; 5: leader epoch; 6: flexible; 7: require stable; 8: a batch of groups
@@ -10,9 +14,9 @@ func offsetFetch(x *Exchange, req *kmsg.OffsetFetchRequest) (outcome[*kmsg.Offse
 	if x.Version >= 8 {
 		return offsetFetchGroups(x, req)
 	}
-	group, ok := x.physicalGroup(req.Group)
-	if !ok {
-		return answer(offsetFetchFailed(x, req, invalidGroup())), nil
+	group, code := x.group(req.Group, x.needs.Group)
+	if code != 0 {
+		return answer(offsetFetchFailed(x, req, code)), nil
 	}
 	req.Group = group
 	var refused []placed[kmsg.OffsetFetchResponseTopic]
@@ -91,7 +95,7 @@ func offsetFetchGroups(x *Exchange, req *kmsg.OffsetFetchRequest) (outcome[*kmsg
 			}
 			refused[g.Group] = rows[1:]
 		}
-		groups := own(x, resp.Groups, func(g *kmsg.OffsetFetchResponseGroup) *string { return &g.Group })
+		groups := own(x, tenancy.KindGroup, resp.Groups, func(g *kmsg.OffsetFetchResponseGroup) *string { return &g.Group })
 		resp.Groups = splice(groups, local)
 		return nil
 	}
@@ -108,9 +112,9 @@ func offsetFetchGroups(x *Exchange, req *kmsg.OffsetFetchRequest) (outcome[*kmsg
 func offsetFetchGroup(x *Exchange, byID bool, g *kmsg.OffsetFetchRequestGroup) (*kmsg.OffsetFetchResponseGroup, []placed[kmsg.OffsetFetchResponseGroupTopic]) {
 	row := kmsg.NewOffsetFetchResponseGroup()
 	row.Group = g.Group
-	group, ok := x.physicalGroup(g.Group)
-	if !ok {
-		row.ErrorCode = invalidGroup()
+	group, code := x.group(g.Group, x.needs.Group)
+	if code != 0 {
+		row.ErrorCode = code
 		return &row, nil
 	}
 	g.Group = group
@@ -141,7 +145,7 @@ func offsetFetchGroupRefusal(t *kmsg.OffsetFetchRequestGroupTopic, code int16) k
 // offsetFetchOwned keeps the topics that are this instance's, under its names.
 func offsetFetchOwned(x *Exchange, byID bool, rows []kmsg.OffsetFetchResponseGroupTopic) []kmsg.OffsetFetchResponseGroupTopic {
 	if !byID {
-		return own(x, rows, func(t *kmsg.OffsetFetchResponseGroupTopic) *string { return &t.Topic })
+		return own(x, tenancy.KindTopic, rows, func(t *kmsg.OffsetFetchResponseGroupTopic) *string { return &t.Topic })
 	}
 	return ownIDs(x, rows, func(t *kmsg.OffsetFetchResponseGroupTopic) topicID { return t.TopicID })
 }

@@ -3,6 +3,8 @@ package rewrite
 import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/tenancy"
 )
 
 // Types of coordinator. 2 is the share group's state (group:topicId:partition),
@@ -56,7 +58,7 @@ func findCoordinators(x *Exchange, req *kmsg.FindCoordinatorRequest) (outcome[*k
 		refused = append(refused, placed[kmsg.FindCoordinatorResponseCoordinator]{i, row})
 	}
 	unmap := func(resp *kmsg.FindCoordinatorResponse) error {
-		rows := own(x, resp.Coordinators, func(c *kmsg.FindCoordinatorResponseCoordinator) *string { return &c.Key })
+		rows := own(x, coordinatorKind(req.CoordinatorType), resp.Coordinators, func(c *kmsg.FindCoordinatorResponseCoordinator) *string { return &c.Key })
 		for i := range rows {
 			c := &rows[i]
 			c.ErrorMessage = x.Text(c.ErrorCode, c.ErrorMessage)
@@ -76,22 +78,23 @@ func findCoordinators(x *Exchange, req *kmsg.FindCoordinatorRequest) (outcome[*k
 // coordinatorKey maps a key by the type of its coordinator; code is not 0 if it
 // must not be forwarded.
 func coordinatorKey(x *Exchange, kind int8, key string) (physical string, code int16) {
-	var ok bool
 	switch kind {
 	case coordinatorGroup:
-		if physical, ok = x.physicalGroup(key); !ok {
-			return "", invalidGroup()
-		}
+		return x.group(key, x.needs.Group)
 	case coordinatorTxn:
-		if physical, ok = x.physicalTxn(key); !ok {
-			return "", invalidTxn()
-		}
+		return x.txn(key, x.needs.Txn)
 	case coordinatorShare:
 		return "", kerr.ClusterAuthorizationFailed.Code
-	default:
-		return "", kerr.InvalidRequest.Code
 	}
-	return physical, 0
+	return "", kerr.InvalidRequest.Code
+}
+
+// coordinatorKind is the kind of name that a coordinator's key is.
+func coordinatorKind(of int8) tenancy.Kind {
+	if of == coordinatorTxn {
+		return tenancy.KindTxn
+	}
+	return tenancy.KindGroup
 }
 
 // coordinatorAddress is where this client reaches node.

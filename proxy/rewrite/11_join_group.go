@@ -11,9 +11,9 @@ import (
 // is mapped; the leader gets everybody's, unmapped again.
 func joinGroup(x *Exchange, req *kmsg.JoinGroupRequest) (outcome[*kmsg.JoinGroupResponse], error) {
 	virtual := req.Group
-	group, ok := x.physicalGroup(virtual)
-	if !ok {
-		return answer(joinGroupRefusal(x, req, invalidGroup())), nil
+	group, code := x.group(virtual, x.needs.Group)
+	if code != 0 {
+		return answer(joinGroupRefusal(x, req, code)), nil
 	}
 	req.Group = group
 	if req.ProtocolType == consumerProtocol {

@@ -10,9 +10,9 @@ import (
 // protocol type, by which alone one knows whether an assignment names topics;
 // before that it is the type with which the member joined.
 func syncGroup(x *Exchange, req *kmsg.SyncGroupRequest) (outcome[*kmsg.SyncGroupResponse], error) {
-	group, ok := x.physicalGroup(req.Group)
-	if !ok {
-		return answer(syncGroupRefusal(invalidGroup())), nil
+	group, code := x.group(req.Group, x.needs.Group)
+	if code != 0 {
+		return answer(syncGroupRefusal(code)), nil
 	}
 	protocolType, ok := syncGroupType(x, req)
 	if !ok {

@@ -1,13 +1,17 @@
 package rewrite
 
-import "github.com/twmb/franz-go/pkg/kmsg"
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/tenancy"
+)
 
 // ListGroups (16) lists the groups that one broker coordinates; clients ask
 // every broker. 3: flexible; 4: states (KIP-518); 5: types (KIP-848). The
 // broker lists those of the whole pool: all but this instance's are dropped.
 func listGroups(x *Exchange, _ *kmsg.ListGroupsRequest) (outcome[*kmsg.ListGroupsResponse], error) {
 	return forward(func(resp *kmsg.ListGroupsResponse) error {
-		resp.Groups = own(x, resp.Groups, func(g *kmsg.ListGroupsResponseGroup) *string { return &g.Group })
+		resp.Groups = own(x, tenancy.KindGroup, resp.Groups, func(g *kmsg.ListGroupsResponseGroup) *string { return &g.Group })
 		return nil
 	}), nil
 }

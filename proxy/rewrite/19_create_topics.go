@@ -3,6 +3,8 @@ package rewrite
 import (
 	"fmt"
 
+	"weir/tenancy"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -34,7 +36,7 @@ func createTopics(x *Exchange, req *kmsg.CreateTopicsRequest) (outcome[*kmsg.Cre
 		if code != 0 {
 			place(&refused, at, refuseCreate(t.Topic, code, msg))
 		} else {
-			t.Topic = x.Space.Physical(t.Topic)
+			t.Topic = x.Space.Physical(tenancy.KindTopic, t.Topic)
 			t.ReplicationFactor = -1
 			asked = append(asked, *t)
 		}

@@ -36,9 +36,9 @@ func deleteTopics(x *Exchange, req *kmsg.DeleteTopicsRequest) (outcome[*kmsg.Del
 func deleteTopicNames(x *Exchange, names []string) (asked []string, refused []placed[kmsg.DeleteTopicsResponseTopic]) {
 	return forwardTopics(x, names,
 		func(name *string) *string { return name },
-		func(name *string) kmsg.DeleteTopicsResponseTopic {
+		func(name *string, code int16) kmsg.DeleteTopicsResponseTopic {
 			virtual := *name
-			return refuseDelete(&virtual, topicID{}, codeUnknownTopic)
+			return refuseDelete(&virtual, topicID{}, code)
 		})
 }
 
@@ -63,9 +63,9 @@ func deleteTopicsByRow(x *Exchange, req *kmsg.DeleteTopicsRequest) (refused []pl
 				continue
 			}
 		default:
-			physical, ok := x.physicalTopic(*t.Topic)
-			if !ok {
-				place(&refused, i, refuseDelete(t.Topic, topicID{}, codeUnknownTopic))
+			physical, code := x.topic(*t.Topic, x.needs.Topic)
+			if code != 0 {
+				place(&refused, i, refuseDelete(t.Topic, topicID{}, code))
 				continue
 			}
 			t.Topic = &physical

@@ -24,12 +24,12 @@ func deleteRecords(x *Exchange, req *kmsg.DeleteRecordsRequest) (outcome[*kmsg.D
 	return forward(unmap), nil
 }
 
-func refuseDeleteRecords(t *kmsg.DeleteRecordsRequestTopic) kmsg.DeleteRecordsResponseTopic {
+func refuseDeleteRecords(t *kmsg.DeleteRecordsRequestTopic, code int16) kmsg.DeleteRecordsResponseTopic {
 	row := kmsg.NewDeleteRecordsResponseTopic()
 	row.Topic = t.Topic
 	for _, p := range t.Partitions {
 		part := kmsg.NewDeleteRecordsResponseTopicPartition()
-		part.Partition, part.LowWatermark, part.ErrorCode = p.Partition, invalidLowWatermark, codeUnknownTopic
+		part.Partition, part.LowWatermark, part.ErrorCode = p.Partition, invalidLowWatermark, code
 		row.Partitions = append(row.Partitions, part)
 	}
 	return row

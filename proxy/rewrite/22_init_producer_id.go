@@ -11,10 +11,10 @@ func initProducerID(x *Exchange, req *kmsg.InitProducerIDRequest) (outcome[*kmsg
 	if req.TransactionalID == nil {
 		return forward[*kmsg.InitProducerIDResponse](nil), nil
 	}
-	txn, ok := x.physicalTxn(*req.TransactionalID)
-	if !ok {
+	txn, code := x.txn(*req.TransactionalID, x.needs.Txn)
+	if code != 0 {
 		resp := kmsg.NewPtrInitProducerIDResponse()
-		resp.ErrorCode, resp.ProducerID, resp.ProducerEpoch = invalidTxn(), -1, -1
+		resp.ErrorCode, resp.ProducerID, resp.ProducerEpoch = code, -1, -1
 		return answer(resp), nil
 	}
 	req.TransactionalID = &txn

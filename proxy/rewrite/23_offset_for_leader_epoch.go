@@ -19,9 +19,7 @@ func offsetForLeaderEpoch(x *Exchange, req *kmsg.OffsetForLeaderEpochRequest) (o
 	req.ReplicaID = consumerReplica
 	asked, refused := forwardTopics(x, req.Topics,
 		func(t *kmsg.OffsetForLeaderEpochRequestTopic) *string { return &t.Topic },
-		func(t *kmsg.OffsetForLeaderEpochRequestTopic) kmsg.OffsetForLeaderEpochResponseTopic {
-			return refuseLeaderEpoch(t, codeUnknownTopic)
-		})
+		refuseLeaderEpoch)
 	unmap := func(resp *kmsg.OffsetForLeaderEpochResponse) error {
 		err := unmapTopics(x, resp.Topics, func(t *kmsg.OffsetForLeaderEpochResponseTopic) *string { return &t.Topic })
 		resp.Topics = splice(resp.Topics, refused)

@@ -3,6 +3,8 @@ package rewrite
 import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/tenancy"
 )
 
 // AddPartitionsToTxn (24) adds partitions to a transaction. 3: flexible. 4 and
@@ -10,9 +12,9 @@ import (
 // not served. One topic that fails fails them all, as in Kafka: nothing is
 // forwarded and the others are OPERATION_NOT_ATTEMPTED.
 func addPartitionsToTxn(x *Exchange, req *kmsg.AddPartitionsToTxnRequest) (outcome[*kmsg.AddPartitionsToTxnResponse], error) {
-	txn, ok := x.physicalTxn(req.TransactionalID)
-	if !ok {
-		return answer(addPartitionsAnswer(req, func(string) int16 { return invalidTxn() })), nil
+	txn, code := x.txn(req.TransactionalID, x.needs.Txn)
+	if code != 0 {
+		return answer(addPartitionsAnswer(req, func(string) int16 { return code })), nil
 	}
 	legal := func(topic string) bool { _, ok := x.physicalTopic(topic); return ok }
 	for _, t := range req.Topics {
@@ -28,10 +30,10 @@ func addPartitionsToTxn(x *Exchange, req *kmsg.AddPartitionsToTxnRequest) (outco
 	}
 	req.TransactionalID = txn
 	for i := range req.Topics {
-		req.Topics[i].Topic = x.Space.Physical(req.Topics[i].Topic)
+		req.Topics[i].Topic = x.Space.Physical(tenancy.KindTopic, req.Topics[i].Topic)
 	}
 	return forward(func(resp *kmsg.AddPartitionsToTxnResponse) error {
-		resp.Topics = own(x, resp.Topics, func(t *kmsg.AddPartitionsToTxnResponseTopic) *string { return &t.Topic })
+		resp.Topics = own(x, tenancy.KindTopic, resp.Topics, func(t *kmsg.AddPartitionsToTxnResponseTopic) *string { return &t.Topic })
 		return nil
 	}), nil
 }

@@ -6,14 +6,14 @@ import "github.com/twmb/franz-go/pkg/kmsg"
 // but the transactional id and the group is a name (3: flexible).
 func addOffsetsToTxn(x *Exchange, req *kmsg.AddOffsetsToTxnRequest) (outcome[*kmsg.AddOffsetsToTxnResponse], error) {
 	resp := kmsg.NewPtrAddOffsetsToTxnResponse()
-	txn, ok := x.physicalTxn(req.TransactionalID)
-	if !ok {
-		resp.ErrorCode = invalidTxn()
+	txn, code := x.txn(req.TransactionalID, x.needs.Txn)
+	if code != 0 {
+		resp.ErrorCode = code
 		return answer(resp), nil
 	}
-	group, ok := x.physicalGroup(req.Group)
-	if !ok {
-		resp.ErrorCode = invalidGroup()
+	group, code := x.group(req.Group, x.needs.Group)
+	if code != 0 {
+		resp.ErrorCode = code
 		return answer(resp), nil
 	}
 	req.TransactionalID, req.Group = txn, group

@@ -7,13 +7,13 @@ import "github.com/twmb/franz-go/pkg/kmsg"
 // id. Committed metadata is the client's own text and passes.
 func txnOffsetCommit(x *Exchange, req *kmsg.TxnOffsetCommitRequest) (outcome[*kmsg.TxnOffsetCommitResponse], error) {
 	byID := x.Version >= 6
-	txn, ok := x.physicalTxn(req.TransactionalID)
-	if !ok {
-		return answer(txnOffsetCommitAnswer(req, invalidTxn())), nil
+	txn, code := x.txn(req.TransactionalID, x.needs.Txn)
+	if code != 0 {
+		return answer(txnOffsetCommitAnswer(req, code)), nil
 	}
-	group, ok := x.physicalGroup(req.Group)
-	if !ok {
-		return answer(txnOffsetCommitAnswer(req, invalidGroup())), nil
+	group, code := x.group(req.Group, x.needs.Group)
+	if code != 0 {
+		return answer(txnOffsetCommitAnswer(req, code)), nil
 	}
 	asked, refused := refuseTopics(x, req.Topics, byID,
 		func(t *kmsg.TxnOffsetCommitRequestTopic) (*string, *topicID) { return &t.Topic, &t.TopicID }, txnOffsetCommitRefusal)

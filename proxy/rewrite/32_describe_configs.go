@@ -61,7 +61,7 @@ func refuseDescribe(r *kmsg.DescribeConfigsRequestResource, code int16) kmsg.Des
 // unmapDescribed maps one resource, hides what is not for tenants and marks as
 // read-only what they cannot set.
 func unmapDescribed(x *Exchange, r *kmsg.DescribeConfigsResponseResource) error {
-	virtual, err := x.virtualName("config resource", r.ResourceName)
+	virtual, err := x.virtualName(configKind(r.ResourceType), r.ResourceName)
 	if err != nil {
 		return err
 	}

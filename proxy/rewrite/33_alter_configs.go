@@ -43,7 +43,7 @@ func alterConfigs(x *Exchange, req *kmsg.AlterConfigsRequest) (outcome[*kmsg.Alt
 	unmap := func(resp *kmsg.AlterConfigsResponse) error {
 		for i := range resp.Resources {
 			r := &resp.Resources[i]
-			virtual, err := x.virtualName("config resource", r.ResourceName)
+			virtual, err := x.virtualName(configKind(r.ResourceType), r.ResourceName)
 			if err != nil {
 				return err
 			}

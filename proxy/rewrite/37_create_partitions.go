@@ -12,12 +12,12 @@ func createPartitions(x *Exchange, req *kmsg.CreatePartitionsRequest) (outcome[*
 	asked := make([]kmsg.CreatePartitionsRequestTopic, 0, len(req.Topics))
 	var refused []placed[kmsg.CreatePartitionsResponseTopic]
 	for i, t := range req.Topics {
-		physical, ok := x.physicalTopic(t.Topic)
+		physical, code := x.topic(t.Topic, x.needs.Topic)
 		row := kmsg.NewCreatePartitionsResponseTopic()
 		row.Topic = t.Topic
 		switch {
-		case !ok:
-			row.ErrorCode, row.ErrorMessage = codeUnknownTopic, standardText(codeUnknownTopic)
+		case code != 0:
+			row.ErrorCode, row.ErrorMessage = code, standardText(code)
 		case t.Assignment != nil:
 			row.ErrorCode, row.ErrorMessage = codeAssignment, new("brokers cannot be chosen here; leave the assignment out")
 		case t.Count > maxPartitions:

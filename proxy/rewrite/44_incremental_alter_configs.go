@@ -27,7 +27,7 @@ func incrementalAlterConfigs(x *Exchange, req *kmsg.IncrementalAlterConfigsReque
 	unmap := func(resp *kmsg.IncrementalAlterConfigsResponse) error {
 		for i := range resp.Resources {
 			r := &resp.Resources[i]
-			virtual, err := x.virtualName("config resource", r.ResourceName)
+			virtual, err := x.virtualName(configKind(r.ResourceType), r.ResourceName)
 			if err != nil {
 				return err
 			}

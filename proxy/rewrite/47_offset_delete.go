@@ -6,10 +6,10 @@ import "github.com/twmb/franz-go/pkg/kmsg"
 // subscribe to; the broker knows what it subscribes to because the embedded
 // consumer protocol is mapped. v0.
 func offsetDelete(x *Exchange, req *kmsg.OffsetDeleteRequest) (outcome[*kmsg.OffsetDeleteResponse], error) {
-	group, ok := x.physicalGroup(req.Group)
-	if !ok {
+	group, code := x.group(req.Group, x.needs.Group)
+	if code != 0 {
 		resp := kmsg.NewPtrOffsetDeleteResponse()
-		resp.ErrorCode = invalidGroup()
+		resp.ErrorCode = code
 		return answer(resp), nil
 	}
 	asked, refused := refuseTopics(x, req.Topics, false,

@@ -34,7 +34,7 @@ func describeCluster(x *Exchange, req *kmsg.DescribeClusterRequest) (outcome[*km
 		resp.Brokers = append(resp.Brokers, row)
 	}
 	resp.ControllerID = x.controller(x.Pool.Controller(), x.liveNodes())
-	resp.ClusterAuthorizedOperations = operations(req.IncludeClusterAuthorizedOperations, clusterOperations)
+	resp.ClusterAuthorizedOperations = x.operations(req.IncludeClusterAuthorizedOperations, kmsg.ACLResourceTypeCluster, clusterName)
 	return answer(resp), nil
 }
 

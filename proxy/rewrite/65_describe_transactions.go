@@ -1,6 +1,10 @@
 package rewrite
 
-import "github.com/twmb/franz-go/pkg/kmsg"
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/tenancy"
+)
 
 // DescribeTransactions (65) shows transactions and their partitions. v0. A
 // transaction that commits offsets holds partitions of __consumer_offsets:
@@ -10,19 +14,19 @@ func describeTransactions(x *Exchange, req *kmsg.DescribeTransactionsRequest) (o
 	asked := make([]string, 0, len(req.TransactionalIDs))
 	var refused []placed[state]
 	for i, id := range req.TransactionalIDs {
-		physical, ok := x.physicalTxn(id)
-		if ok {
+		physical, code := x.txn(id, x.needs.Txn)
+		if code == 0 {
 			asked = append(asked, physical)
 			continue
 		}
 		row := kmsg.NewDescribeTransactionsResponseTransactionState()
-		row.TransactionalID, row.ErrorCode = id, invalidTxn()
+		row.TransactionalID, row.ErrorCode = id, code
 		refused = append(refused, placed[state]{i, row})
 	}
 	unmap := func(resp *kmsg.DescribeTransactionsResponse) error {
-		rows := own(x, resp.TransactionStates, func(s *state) *string { return &s.TransactionalID })
+		rows := own(x, tenancy.KindTxn, resp.TransactionStates, func(s *state) *string { return &s.TransactionalID })
 		for i := range rows {
-			rows[i].Topics = own(x, rows[i].Topics, func(t *kmsg.DescribeTransactionsResponseTransactionStateTopic) *string { return &t.Topic })
+			rows[i].Topics = own(x, tenancy.KindTopic, rows[i].Topics, func(t *kmsg.DescribeTransactionsResponseTransactionStateTopic) *string { return &t.Topic })
 		}
 		resp.TransactionStates = splice(rows, refused)
 		return nil

@@ -5,6 +5,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/tenancy"
 )
 
 // ListTransactions (66) lists the transactions that one broker coordinates;
@@ -24,7 +26,7 @@ func listTransactions(x *Exchange, req *kmsg.ListTransactionsRequest) (outcome[*
 	}
 	req.TransactionalIDPattern = &pattern // not encoded before v2
 	return forward(func(resp *kmsg.ListTransactionsResponse) error {
-		resp.TransactionStates = own(x, resp.TransactionStates, func(s *kmsg.ListTransactionsResponseTransactionState) *string { return &s.TransactionalID })
+		resp.TransactionStates = own(x, tenancy.KindTxn, resp.TransactionStates, func(s *kmsg.ListTransactionsResponseTransactionState) *string { return &s.TransactionalID })
 		return nil
 	}), nil
 }

@@ -3,6 +3,8 @@ package rewrite
 import (
 	"slices"
 
+	"weir/tenancy"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -34,15 +36,15 @@ func consumerGroupHeartbeat(x *Exchange, req *kmsg.ConsumerGroupHeartbeatRequest
 // mapConsumerGroupHeartbeat maps the request in place; code is not 0 if it must
 // not be forwarded.
 func mapConsumerGroupHeartbeat(x *Exchange, req *kmsg.ConsumerGroupHeartbeatRequest) (code int16) {
-	group, ok := x.physicalGroup(req.Group)
-	if !ok {
-		return invalidGroup()
+	group, code := x.group(req.Group, x.needs.Group)
+	if code != 0 {
+		return code
 	}
 	req.Group = group
 	for i := range req.SubscribedTopicNames {
 		name := &req.SubscribedTopicNames[i]
-		if *name, ok = x.physicalTopic(*name); !ok {
-			return kerr.UnknownTopicOrPartition.Code
+		if *name, code = x.topic(*name, x.needs.Topic); code != 0 {
+			return code
 		}
 	}
 	if p := req.SubscribedTopicRegex; p != nil && *p != "" {
@@ -95,7 +97,7 @@ func learnAssignment(x *Exchange, a *kmsg.ConsumerGroupHeartbeatResponseAssignme
 	}
 	a.Topics = slices.DeleteFunc(a.Topics, func(t kmsg.ConsumerGroupHeartbeatResponseAssignmentTopic) bool {
 		physical, asked := names[t.TopicID]
-		_, own := x.Space.Virtual(physical)
+		_, own := x.Space.Virtual(tenancy.KindTopic, physical)
 		return asked && !own
 	})
 	x.learnIDs(ask)

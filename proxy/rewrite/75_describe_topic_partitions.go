@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"weir/tenancy"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -63,7 +65,7 @@ func (m *partitionsMap) all(req *kmsg.DescribeTopicPartitionsRequest) error {
 	}
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		if name < m.x.Space.Physical(m.from) {
+		if name < m.x.Space.Physical(tenancy.KindTopic, m.from) {
 			continue
 		}
 		t := kmsg.NewDescribeTopicPartitionsRequestTopic()
@@ -122,7 +124,10 @@ func (m *partitionsMap) unmap(resp *kmsg.DescribeTopicPartitionsResponse) error 
 		if err := m.x.unmapTopicOrNil(&t.Topic); err != nil {
 			return err
 		}
-		t.AuthorizedOperations = topicOperations
+		t.AuthorizedOperations = operationsNotAsked
+		if t.Topic != nil {
+			t.AuthorizedOperations = m.x.operations(true, kmsg.ACLResourceTypeTopic, *t.Topic)
+		}
 		kept = append(kept, t)
 	}
 	resp.Topics = kept

@@ -1,6 +1,10 @@
 package rewrite
 
-import "github.com/twmb/franz-go/pkg/kmsg"
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/tenancy"
+)
 
 // autoCreateTimeoutMillis is how long a broker may take to create topics that a
 // Metadata request names; meanwhile the client waits for its metadata.
@@ -21,7 +25,7 @@ func (x *Exchange) createMissing(rows []kmsg.MetadataResponseTopic) {
 			continue
 		}
 		t := kmsg.NewCreateTopicsRequestTopic()
-		t.Topic = x.Space.Physical(*row.Topic)
+		t.Topic = x.Space.Physical(tenancy.KindTopic, *row.Topic)
 		t.NumPartitions, t.ReplicationFactor = -1, -1
 		req.Topics = append(req.Topics, t)
 		missing[t.Topic] = row

@@ -22,7 +22,7 @@ func metadataOf(t *testing.T, x *Exchange, allow bool, names ...string) (codes m
 	}
 	req.SetVersion(x.Version)
 	api, _ := Lookup(int16(kmsg.Metadata), x.Version)
-	plan, err := api.Map(x, req.AppendTo(nil))
+	plan, err := api.Plan(x, req.AppendTo(nil))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 
+	"weir/tenancy"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -99,18 +101,24 @@ func checkConfig(kind kmsg.ConfigResourceType, key string, value *string) (code 
 
 // physicalResource maps the name of a resource whose configs a tenant may see
 // or change; code is not 0 if there is none.
-func (s *Session) physicalResource(kind kmsg.ConfigResourceType, virtual string) (physical string, code int16) {
+func (x *Exchange) physicalResource(kind kmsg.ConfigResourceType, virtual string) (physical string, code int16) {
 	switch kind {
 	case kmsg.ConfigResourceTypeTopic:
-		if physical, ok := s.physicalTopic(virtual); ok {
-			return physical, 0
-		}
-		return "", codeUnknownTopic
+		return x.topic(virtual, x.needs.Topic)
 	case kmsg.ConfigResourceTypeGroupConfig:
-		if physical, ok := s.physicalGroup(virtual); ok {
-			return physical, 0
+		physical, code := x.group(virtual, x.needs.Group)
+		if code == invalidGroup() {
+			code = codeInvalidRequest // KafkaApis: "Group name must not be empty"
 		}
-		return "", codeInvalidRequest // KafkaApis: "Group name must not be empty"
+		return physical, code
 	}
 	return "", codeClusterDenied
+}
+
+// configKind is the kind of name that a resource with configs has.
+func configKind(of kmsg.ConfigResourceType) tenancy.Kind {
+	if of == kmsg.ConfigResourceTypeGroupConfig {
+		return tenancy.KindGroup
+	}
+	return tenancy.KindTopic
 }

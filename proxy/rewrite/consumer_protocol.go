@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+
+	"weir/tenancy"
 )
 
 // consumerProtocol is the protocol type whose blobs name topics: brokers read
@@ -67,10 +69,14 @@ func mapAssignment(blob []byte, name nameMap) ([]byte, error) {
 
 // toPhysical is the nameMap of requests. Names are not checked: the broker only
 // compares them, and no topic of an illegal name can come into being.
-func (s *Session) toPhysical(name string) (string, bool) { return s.Space.Physical(name), true }
+func (s *Session) toPhysical(name string) (string, bool) {
+	return s.Space.Physical(tenancy.KindTopic, name), true
+}
 
 // toVirtual is the nameMap of responses.
-func (s *Session) toVirtual(name string) (string, bool) { return s.Space.Virtual(name) }
+func (s *Session) toVirtual(name string) (string, bool) {
+	return s.Space.Virtual(tenancy.KindTopic, name)
+}
 
 // blob copies from in to out, mapping names on its way. The first thing that
 // does not fit makes it bad and empties in, so that every loop ends. Nothing is

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"weir/tenancy"
 )
 
 // Groups and transactional ids: what a coordinator keeps.
@@ -13,24 +15,8 @@ import (
 // broker refuses more also where the wire (flexible versions) allows it.
 const maxIDBytes = math.MaxInt16
 
-// physicalGroup maps a group's id; ok is false if it is "" (a sentinel, which
-// the prefix would make a legal id) or too long with the prefix before it. Both
-// are answered INVALID_GROUP_ID and never forwarded.
-func (s *Session) physicalGroup(virtual string) (physical string, ok bool) {
-	physical = s.Space.Physical(virtual)
-	return physical, virtual != "" && len(physical) <= maxIDBytes
-}
-
-// physicalTxn is physicalGroup for transactional ids, answered INVALID_REQUEST
-// as Kafka's TransactionCoordinator does for "".
-func (s *Session) physicalTxn(virtual string) (physical string, ok bool) {
-	return s.physicalGroup(virtual)
-}
-
-// invalidGroup and invalidTxn are what a client is told of an id that has no
-// physical form.
+// invalidGroup is what a client is told of a group id that has no physical form.
 func invalidGroup() int16 { return kerr.InvalidGroupID.Code }
-func invalidTxn() int16   { return kerr.InvalidRequest.Code }
 
 // placed is a row of an answer that the gateway writes itself, and where in the
 // request its subject stood.
@@ -50,12 +36,12 @@ func splice[T any](rows []T, own []placed[T]) []T {
 }
 
 // own maps the physical names of a broker's list in place and drops what is
-// not this instance's; name points to an entry's name.
-func own[T any](x *Exchange, rows []T, name func(*T) *string) []T {
+// not this instance's; name points to an entry's name, which is of that kind.
+func own[T any](x *Exchange, kind tenancy.Kind, rows []T, name func(*T) *string) []T {
 	kept := rows[:0]
 	for _, row := range rows {
 		n := name(&row)
-		if virtual, ok := x.Space.Virtual(*n); ok && virtual != "" {
+		if virtual, ok := x.Space.Virtual(kind, *n); ok && virtual != "" {
 			*n = virtual
 			kept = append(kept, row)
 		}
@@ -64,14 +50,14 @@ func own[T any](x *Exchange, rows []T, name func(*T) *string) []T {
 }
 
 // refuseGroups maps a list of groups in place and returns what can be asked of
-// the broker; refuse makes the row of one that has no physical form.
-func refuseGroups[T any](x *Exchange, groups []string, refuse func(group string) T) (asked []string, refused []placed[T]) {
+// the broker; refuse makes the row of one that is refused with code.
+func refuseGroups[T any](x *Exchange, groups []string, refuse func(group string, code int16) T) (asked []string, refused []placed[T]) {
 	asked = make([]string, 0, len(groups))
 	for i, group := range groups {
-		if physical, ok := x.physicalGroup(group); ok {
+		if physical, code := x.group(group, x.needs.Group); code == 0 {
 			asked = append(asked, physical)
 		} else {
-			refused = append(refused, placed[T]{i, refuse(group)})
+			refused = append(refused, placed[T]{i, refuse(group, code)})
 		}
 	}
 	return asked, refused
@@ -116,19 +102,18 @@ func physicalRef(x *Exchange, byID bool, name *string, id *topicID) (code int16)
 		}
 		return 0
 	}
-	physical, ok := x.physicalTopic(*name)
-	if !ok {
-		return kerr.UnknownTopicOrPartition.Code
+	physical, code := x.topic(*name, x.needs.Topic)
+	if code == 0 {
+		*name = physical
 	}
-	*name = physical
-	return 0
+	return code
 }
 
 // answeredTopics makes the client's rows of the broker's: names unmapped (ids
 // are those that were asked for), refused ones back in their places.
 func answeredTopics[P any](x *Exchange, rows []P, byID bool, ref topicRef[P], refused []placed[P]) []P {
 	if !byID {
-		rows = own(x, rows, func(row *P) *string { name, _ := ref(row); return name })
+		rows = own(x, tenancy.KindTopic, rows, func(row *P) *string { name, _ := ref(row); return name })
 	}
 	return splice(rows, refused)
 }

@@ -41,7 +41,7 @@ func fuzzCoordinated(t *testing.T, api API, version int16, request, response []b
 	s := scenario{key: int16(api.Key)}
 	x := &Exchange{Session: newSession(newFakePool("acme.orders", "other.orders")), Ctx: t.Context(), Key: s.key, Version: version}
 	before := bytes.Clone(request)
-	plan, err := api.Map(x, request)
+	plan, err := api.Plan(x, request)
 	if !bytes.Equal(before, request) {
 		t.Fatal("the client's body was written to")
 	}

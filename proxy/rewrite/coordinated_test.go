@@ -19,7 +19,7 @@ func exchange[Q, P message](t *testing.T, s *Session, version int16, req Q, resp
 	x := &Exchange{Session: s, Ctx: t.Context(), Key: key, Version: version}
 	req.SetVersion(version)
 	api, _ := Lookup(key, version)
-	plan, err := api.Map(x, req.AppendTo(nil))
+	plan, err := api.Plan(x, req.AppendTo(nil))
 	if err != nil {
 		t.Fatalf("map: %v", err)
 	}

@@ -105,6 +105,8 @@ func newSession(pool Pool) *Session {
 		ClusterID: "AAAAAAAAAAAAAAAAAAAAAA",
 		Principal: "User:alice",
 		Pool:      pool,
+		Store:     newFakeStore(),
+		Instance:  "acme",
 		Address: func(node int32) (string, int32) {
 			return fmt.Sprintf("b%d-acme.weir.test", node), 9094
 		},

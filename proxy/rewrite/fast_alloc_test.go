@@ -89,7 +89,7 @@ func bigFetchAnswer(version int16, partitions, size int) []byte {
 // run is one exchange.
 func (c fastCase) run(t testing.TB) (request, response [][]byte) {
 	api, _ := Lookup(c.x.Key, c.x.Version)
-	plan, err := api.Map(c.x, c.request)
+	plan, err := api.Plan(c.x, c.request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +191,7 @@ func TestHostileFramesTakeLittleMemory(t *testing.T) {
 			body := []byte(tc.body)
 			api, _ := Lookup(x.Key, x.Version)
 			var err error
-			got := allocated(func() { _, err = api.Map(x, body) })
+			got := allocated(func() { _, err = api.Plan(x, body) })
 			if most := len(body) + max(len(body), growth) + rest; got > most {
 				t.Errorf("body of %d bytes takes %d bytes of memory, want at most %d", len(body), got, most)
 			}

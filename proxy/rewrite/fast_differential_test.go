@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 
+	"weir/tenancy"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"pgregory.net/rapid"
 )
@@ -94,12 +96,12 @@ func editProduce(x *Exchange, req *kmsg.ProduceRequest) (*kmsg.ProduceRequest, [
 			rows = append(rows, slowRow{slot, refusedProduce(topic, code)})
 			continue
 		}
-		topic.Topic = x.Space.Physical(topic.Topic)
+		topic.Topic = x.Space.Physical(tenancy.KindTopic, topic.Topic)
 		kept = append(kept, topic)
 	}
 	local := badTxn || len(req.Topics) > 0 && len(kept) == 0
 	if id := req.TransactionID; id != nil && *id != "" {
-		req.TransactionID = new(x.Space.Physical(*id))
+		req.TransactionID = new(x.Space.Physical(tenancy.KindTxn, *id))
 	}
 	req.Topics = kept
 	return req, rows, local
@@ -120,7 +122,7 @@ func unmapProduceSlowly(x *Exchange, resp *kmsg.ProduceResponse, rows []slowRow)
 	dropUnknownTags(reflect.ValueOf(resp))
 	for i := range resp.Topics {
 		topic := &resp.Topics[i]
-		topic.Topic, _ = x.Space.Virtual(topic.Topic)
+		topic.Topic, _ = x.Space.Virtual(tenancy.KindTopic, topic.Topic)
 		for j := range topic.Partitions {
 			p := &topic.Partitions[j]
 			p.ErrorMessage = x.Text(p.ErrorCode, p.ErrorMessage)
@@ -204,14 +206,14 @@ func editFetch(x *Exchange, req *kmsg.FetchRequest) (*kmsg.FetchRequest, []kmsg.
 		return fetchCode(x, topic.Topic, topic.TopicID) != 0
 	})
 	for i := range req.Topics {
-		req.Topics[i].Topic = x.Space.Physical(req.Topics[i].Topic)
+		req.Topics[i].Topic = x.Space.Physical(tenancy.KindTopic, req.Topics[i].Topic)
 		for j := range req.Topics[i].Partitions {
 			p := &req.Topics[i].Partitions[j]
 			p.ReplicaDirectoryID, p.HighWatermark = [16]byte{}, math.MaxInt64
 		}
 	}
 	for i := range req.ForgottenTopics {
-		req.ForgottenTopics[i].Topic = x.Space.Physical(req.ForgottenTopics[i].Topic)
+		req.ForgottenTopics[i].Topic = x.Space.Physical(tenancy.KindTopic, req.ForgottenTopics[i].Topic)
 	}
 
 	answer := kmsg.NewPtrFetchResponse()
@@ -266,7 +268,7 @@ func refusedFetch(topic kmsg.FetchRequestTopic, code int16) kmsg.FetchResponseTo
 func unmapFetchSlowly(x *Exchange, resp *kmsg.FetchResponse, rows []kmsg.FetchResponseTopic) *kmsg.FetchResponse {
 	dropUnknownTags(reflect.ValueOf(resp))
 	for i := range resp.Topics {
-		resp.Topics[i].Topic, _ = x.Space.Virtual(resp.Topics[i].Topic)
+		resp.Topics[i].Topic, _ = x.Space.Virtual(tenancy.KindTopic, resp.Topics[i].Topic)
 	}
 	resp.Topics = append(slices.Clone(rows), resp.Topics...)
 	for i := range resp.Brokers {

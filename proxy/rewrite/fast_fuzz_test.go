@@ -39,7 +39,7 @@ func fuzzMap(f *testing.F, key kmsg.Key) {
 		x := fastExchange(key, version)
 		x.fetchSessions = []int32{0x55}
 		before := bytes.Clone(body)
-		plan, err := api.Map(x, body)
+		plan, err := api.Plan(x, body)
 		if !bytes.Equal(before, body) {
 			t.Fatal("the client's body was written to")
 		}

@@ -57,7 +57,7 @@ func mustMap(t testing.TB, x *Exchange, body []byte) Plan {
 	if !ok {
 		t.Fatalf("key %d v%d is not in the table", x.Key, x.Version)
 	}
-	plan, err := api.Map(x, body)
+	plan, err := api.Plan(x, body)
 	if err != nil {
 		t.Fatalf("map: %v", err)
 	}

@@ -3,6 +3,8 @@ package rewrite
 import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/tenancy"
 )
 
 // maxGroupTypes is how many groups' protocol types a session remembers. A
@@ -31,7 +33,7 @@ func (x *Exchange) groupType(group string) (protocolType string, ok bool) {
 		return protocolType, true
 	}
 	req := kmsg.NewPtrDescribeGroupsRequest()
-	req.Groups = []string{x.Space.Physical(group)}
+	req.Groups = []string{x.Space.Physical(tenancy.KindGroup, group)}
 	resp, err := x.Pool.Request(x.Ctx, req)
 	if err != nil {
 		return "", false

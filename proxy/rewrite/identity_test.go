@@ -47,7 +47,7 @@ func replaced(field string) bool {
 func TestIdentity(t *testing.T) {
 	for _, key := range coordinated() {
 		api, _ := Lookup(int16(key), 0)
-		if api.Map == nil {
+		if !api.Mapped() {
 			t.Errorf("%s is not in the table", key.Name())
 		}
 		for v := api.Min; v <= api.Max; v++ {
@@ -74,7 +74,7 @@ func checkIdentity(t *testing.T, api API, version int16, seed uint64) {
 	body := req.AppendTo(nil)
 
 	x := &Exchange{Session: newSession(pool), Ctx: t.Context(), Key: int16(api.Key), Version: version}
-	plan, err := api.Map(x, body)
+	plan, err := api.Plan(x, body)
 	if err != nil || plan.Answer != nil {
 		t.Fatalf("seed %d: not forwarded (%v): %s", seed, err, show(t, req))
 	}

@@ -166,17 +166,17 @@ func TestDecodeAllowsManyElements(t *testing.T) {
 // No tenant's bytes make a rewrite panic, and what it forwards decodes.
 func FuzzMap(f *testing.F) {
 	eachMessage(func(api API, m Message) {
-		if api.Map != nil {
+		if api.Mapped() {
 			f.Add(int16(api.Key), m.GetVersion(), m.AppendTo(nil), []byte{})
 		}
 	})
 	f.Fuzz(func(t *testing.T, key, version int16, request, response []byte) {
 		api, ok := Lookup(key, version)
-		if !ok || api.Map == nil {
+		if !ok || !api.Mapped() {
 			return
 		}
 		x := &Exchange{Session: newSession(newFakePool("acme.orders", "other.orders")), Ctx: t.Context(), Key: key, Version: version}
-		plan, err := api.Map(x, request)
+		plan, err := api.Plan(x, request)
 		if err != nil || plan.Request == nil {
 			return
 		}

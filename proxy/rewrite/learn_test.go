@@ -15,7 +15,7 @@ func learnedFrom(t *testing.T, req kmsg.Request, version int16, resp kmsg.Respon
 	req.SetVersion(version)
 	resp.SetVersion(version)
 	api, _ := Lookup(req.Key(), version)
-	plan, err := api.Map(x, req.AppendTo(nil))
+	plan, err := api.Plan(x, req.AppendTo(nil))
 	if err != nil {
 		t.Fatal(err)
 	}

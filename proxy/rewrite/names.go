@@ -5,38 +5,38 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/auth"
+	"weir/tenancy"
 )
 
-// Bits of authorized_operations are 1<<code of Kafka's AclOperation. There are
-// no ACLs yet: within an instance everybody may do all that the table serves.
-// The broker's own masks never pass, since they show the gateway's rights.
+// What Kafka's AclEntry.supportedOperations names for each resource type; of the
+// cluster's only those that a tenant can use. The broker's own masks never pass,
+// since they show the gateway's rights.
 const (
-	opRead            = 1 << 3
-	opWrite           = 1 << 4
-	opCreate          = 1 << 5
-	opDelete          = 1 << 6
-	opAlter           = 1 << 7
-	opDescribe        = 1 << 8
-	opDescribeConfigs = 1 << 10
-	opAlterConfigs    = 1 << 11
-	opIdempotentWrite = 1 << 12
-
-	// The masks cover what Kafka's AclEntry.supportedOperations names for each
-	// resource type; of the cluster's only those that a tenant can use.
-	topicOperations   int32 = opRead | opWrite | opCreate | opDelete | opAlter | opDescribe | opDescribeConfigs | opAlterConfigs
-	groupOperations   int32 = opRead | opDelete | opDescribe | opDescribeConfigs | opAlterConfigs
-	clusterOperations int32 = opCreate | opDescribe | opDescribeConfigs | opIdempotentWrite
+	topicOperations auth.Operations = 1<<opRead | 1<<opWrite | 1<<opCreate | 1<<opDelete | 1<<opAlter |
+		1<<opDescribe | 1<<opDescribeConfigs | 1<<opAlterConfigs
+	groupOperations   auth.Operations = 1<<opRead | 1<<opDelete | 1<<opDescribe | 1<<opDescribeConfigs | 1<<opAlterConfigs
+	clusterOperations auth.Operations = 1<<opCreate | 1<<opAlter | 1<<opDescribe | 1<<opDescribeConfigs | 1<<opAlterConfigs | 1<<opIdempotentWrite
 
 	// operationsNotAsked is what Kafka answers when a client did not ask.
 	operationsNotAsked int32 = -1 << 31
 )
 
-// operations returns mask if the client asked for it.
-func operations(asked bool, mask int32) int32 {
-	if asked {
-		return mask
+// operations is the authorized_operations of one resource, if the client asked.
+func (x *Exchange) operations(asked bool, t kmsg.ACLResourceType, name string) int32 {
+	if !asked {
+		return operationsNotAsked
 	}
-	return operationsNotAsked
+	supported := topicOperations
+	switch t {
+	case kmsg.ACLResourceTypeGroup:
+		supported = groupOperations
+	case kmsg.ACLResourceTypeCluster:
+		supported = clusterOperations
+	}
+	return int32(x.may(t, name) & supported)
 }
 
 // topicID is a topic's id (KIP-516); zero means "by name".
@@ -58,12 +58,12 @@ func (s *Session) physicalTopic(virtual string) (physical string, ok bool) {
 // virtualTopic maps a topic's name of a response. A name of somebody else
 // closes the connection: the broker answered for a topic that was not asked for.
 func (s *Session) virtualTopic(physical string) (string, error) {
-	return s.virtualName("topic", physical)
+	return s.virtualName(tenancy.KindTopic, physical)
 }
 
 // virtualName is virtualTopic for any kind of name.
-func (s *Session) virtualName(kind, physical string) (string, error) {
-	virtual, ok := s.Space.Virtual(physical)
+func (s *Session) virtualName(kind tenancy.Kind, physical string) (string, error) {
+	virtual, ok := s.Space.Virtual(kind, physical)
 	if !ok {
 		return "", &Error{Reason: ReasonBadUpstream, Err: fmt.Errorf("broker answered with %s %q outside namespace %q", kind, physical, s.Space.Prefix())}
 	}
@@ -85,7 +85,7 @@ func (x *Exchange) ownTopics(ids []topicID) map[topicID]string {
 		return own
 	}
 	for id, physical := range x.Pool.TopicNames(x.Ctx, x.Space.Prefix(), ask) {
-		if virtual, ok := x.Space.Virtual(physical); ok {
+		if virtual, ok := x.Space.Virtual(tenancy.KindTopic, physical); ok {
 			own[id] = virtual
 		}
 	}

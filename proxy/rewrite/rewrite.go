@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"weir/auth"
 	"weir/tenancy"
 	"weir/upstream"
 )
@@ -21,14 +22,31 @@ type Pool interface {
 	AwaitTopics(ctx context.Context, names []string)
 }
 
+// Store is where an instance's users, ACLs and quotas are kept; *tenancy.Store
+// provides it. Errors are tenancy's. WaitApplied returns when every gateway has
+// put a revision in force.
+type Store interface {
+	Users(ctx context.Context, id tenancy.InstanceID) ([]tenancy.User, error)
+	PutUser(ctx context.Context, id tenancy.InstanceID, u tenancy.User) (tenancy.User, tenancy.Revision, error)
+	DeleteUser(ctx context.Context, id tenancy.InstanceID, name string) (tenancy.Revision, error)
+	ACLs(ctx context.Context, id tenancy.InstanceID) ([]tenancy.ACL, error)
+	ChangeACLs(ctx context.Context, id tenancy.InstanceID, add, remove []tenancy.ACL) (tenancy.Revision, error)
+	Quotas(ctx context.Context, id tenancy.InstanceID) ([]tenancy.Quota, error)
+	ChangeQuotas(ctx context.Context, id tenancy.InstanceID, put []tenancy.Quota, remove []tenancy.QuotaEntity) (tenancy.Revision, error)
+	WaitApplied(ctx context.Context, rev tenancy.Revision) (ready, of int, err error)
+}
+
 // Session is what stays the same for all exchanges of one client connection,
 // and the little that Kafka binds to a connection. Map runs on the connection's
 // reading goroutine, Unmap on its answering one: mu guards what both touch.
 type Session struct {
+	Instance  tenancy.InstanceID
 	Space     tenancy.Namespace
-	ClusterID string // virtual
-	Principal string // logical, "User:alice"
+	ClusterID string      // virtual
+	Principal string      // logical, "User:alice"
+	Guard     *auth.Guard // what the ACLs allow; nil: everything
 	Pool      Pool
+	Store     Store
 	// Address is where this client reaches a node of the pool: the gateway's own host and port.
 	Address func(node int32) (host string, port int32)
 	// Foreign says whether a broker's text names something that is not this instance's:
@@ -51,6 +69,7 @@ type Exchange struct {
 	Key      int16
 	Version  int16
 	ClientID *string
+	needs    Needs // of the row; set by API.Plan
 }
 
 // Plan says what becomes of a request. Exactly one of Answer and Request is not

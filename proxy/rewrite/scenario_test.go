@@ -64,12 +64,12 @@ func TestScenarios(t *testing.T) {
 
 func (s scenario) run(t *testing.T, version int16) {
 	api, ok := Lookup(s.key, version)
-	if !ok || api.Map == nil {
+	if !ok || !api.Mapped() {
 		t.Fatalf("%s v%d is not in the table", kmsg.NameForKey(s.key), version)
 	}
 	x := &Exchange{Session: newSession(s.pool(t)), Ctx: t.Context(), Key: s.key, Version: version}
 
-	plan, err := api.Map(x, s.body(t, "request", version))
+	plan, err := api.Plan(x, s.body(t, "request", version))
 	if s.files["forwarded"] == "" && s.files["response"] == "" {
 		s.wantError(t, err)
 		return

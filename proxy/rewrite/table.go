@@ -11,53 +11,79 @@ type API struct {
 	Says int16
 	// Local keys are answered by the gateway itself and need nothing of the pool.
 	Local bool
-	// Map turns the request's body into a Plan. nil for the keys that package
+	// Needs are the operations that the ACLs must allow.
+	Needs Needs
+	// mapper turns the request's body into a Plan. nil for the keys that package
 	// proxy answers before there is a session (ApiVersions, SASL).
-	Map func(x *Exchange, body []byte) (Plan, error)
+	mapper func(x *Exchange, body []byte) (Plan, error)
 }
+
+// Short names of the operations that rows need.
+const (
+	opRead            = kmsg.ACLOperationRead
+	opWrite           = kmsg.ACLOperationWrite
+	opCreate          = kmsg.ACLOperationCreate
+	opDelete          = kmsg.ACLOperationDelete
+	opAlter           = kmsg.ACLOperationAlter
+	opDescribe        = kmsg.ACLOperationDescribe
+	opDescribeConfigs = kmsg.ACLOperationDescribeConfigs
+	opAlterConfigs    = kmsg.ACLOperationAlterConfigs
+	opIdempotentWrite = kmsg.ACLOperationIdempotentWrite
+)
 
 // table is the security boundary: a key or version that is absent is refused
 // and not advertised.
 var table = []API{ //nolint:gochecknoglobals // read-only table
-	{Key: kmsg.Produce, Min: 3, Max: 13, Says: 0, Map: mapProduce},
-	{Key: kmsg.Fetch, Min: 4, Max: 18, Says: 4, Map: mapFetch},
-	{Key: kmsg.ListOffsets, Min: 1, Max: 11, Says: 1, Map: typed(listOffsets)},
-	{Key: kmsg.Metadata, Min: 0, Max: 13, Map: typed(metadata)},
-	{Key: kmsg.OffsetCommit, Min: 2, Max: 10, Says: 2, Map: typed(offsetCommit)},
-	{Key: kmsg.OffsetFetch, Min: 1, Max: 10, Says: 1, Map: typed(offsetFetch)},
-	{Key: kmsg.FindCoordinator, Min: 0, Max: 6, Map: typed(findCoordinator)},
-	{Key: kmsg.JoinGroup, Min: 0, Max: 9, Map: typed(joinGroup)},
-	{Key: kmsg.Heartbeat, Min: 0, Max: 4, Map: typed(heartbeat)},
-	{Key: kmsg.LeaveGroup, Min: 0, Max: 5, Map: typed(leaveGroup)},
-	{Key: kmsg.SyncGroup, Min: 0, Max: 5, Map: typed(syncGroup)},
-	{Key: kmsg.DescribeGroups, Min: 0, Max: 6, Map: typed(describeGroups)},
-	{Key: kmsg.ListGroups, Min: 0, Max: 5, Map: typed(listGroups)},
+	{Key: kmsg.Produce, Min: 3, Max: 13, Says: 0, Needs: Needs{Topic: opWrite, Txn: opWrite}, mapper: mapProduce},
+	{Key: kmsg.Fetch, Min: 4, Max: 18, Says: 4, Needs: Needs{Topic: opRead}, mapper: mapFetch},
+	{Key: kmsg.ListOffsets, Min: 1, Max: 11, Says: 1, Needs: Needs{Topic: opDescribe}, mapper: typed(listOffsets)},
+	{Key: kmsg.Metadata, Min: 0, Max: 13, Needs: Needs{Topic: opDescribe}, mapper: typed(metadata)},
+	{Key: kmsg.OffsetCommit, Min: 2, Max: 10, Says: 2, Needs: Needs{Topic: opRead, Group: opRead}, mapper: typed(offsetCommit)},
+	{Key: kmsg.OffsetFetch, Min: 1, Max: 10, Says: 1, Needs: Needs{Topic: opDescribe, Group: opDescribe}, mapper: typed(offsetFetch)},
+	{Key: kmsg.FindCoordinator, Min: 0, Max: 6, Needs: Needs{Group: opDescribe, Txn: opDescribe}, mapper: typed(findCoordinator)},
+	{Key: kmsg.JoinGroup, Min: 0, Max: 9, Needs: Needs{Group: opRead}, mapper: typed(joinGroup)},
+	{Key: kmsg.Heartbeat, Min: 0, Max: 4, Needs: Needs{Group: opRead}, mapper: typed(heartbeat)},
+	{Key: kmsg.LeaveGroup, Min: 0, Max: 5, Needs: Needs{Group: opRead}, mapper: typed(leaveGroup)},
+	{Key: kmsg.SyncGroup, Min: 0, Max: 5, Needs: Needs{Group: opRead}, mapper: typed(syncGroup)},
+	{Key: kmsg.DescribeGroups, Min: 0, Max: 6, Needs: Needs{Group: opDescribe}, mapper: typed(describeGroups)},
+	{Key: kmsg.ListGroups, Min: 0, Max: 5, Needs: Needs{Group: opDescribe}, mapper: typed(listGroups)},
 	{Key: kmsg.SASLHandshake, Min: 0, Max: 1, Local: true},
 	{Key: kmsg.ApiVersions, Min: 0, Max: 5, Local: true},
-	{Key: kmsg.CreateTopics, Min: 2, Max: 7, Says: 2, Map: typed(createTopics)},
-	{Key: kmsg.DeleteTopics, Min: 1, Max: 6, Says: 1, Map: typed(deleteTopics)},
-	{Key: kmsg.DeleteRecords, Min: 0, Max: 2, Map: typed(deleteRecords)},
-	{Key: kmsg.InitProducerID, Min: 0, Max: 5, Map: typed(initProducerID)},
-	{Key: kmsg.OffsetForLeaderEpoch, Min: 2, Max: 4, Says: 2, Map: typed(offsetForLeaderEpoch)},
-	{Key: kmsg.AddPartitionsToTxn, Min: 0, Max: 3, Map: typed(addPartitionsToTxn)},
-	{Key: kmsg.AddOffsetsToTxn, Min: 0, Max: 4, Map: typed(addOffsetsToTxn)},
-	{Key: kmsg.EndTxn, Min: 0, Max: 5, Map: typed(endTxn)},
-	{Key: kmsg.TxnOffsetCommit, Min: 0, Max: 6, Map: typed(txnOffsetCommit)},
-	{Key: kmsg.DescribeConfigs, Min: 1, Max: 4, Says: 1, Map: typed(describeConfigs)},
-	{Key: kmsg.AlterConfigs, Min: 0, Max: 2, Map: typed(alterConfigs)},
+	{Key: kmsg.CreateTopics, Min: 2, Max: 7, Says: 2, Needs: Needs{Topic: opCreate}, mapper: typed(createTopics)},
+	{Key: kmsg.DeleteTopics, Min: 1, Max: 6, Says: 1, Needs: Needs{Topic: opDelete}, mapper: typed(deleteTopics)},
+	{Key: kmsg.DeleteRecords, Min: 0, Max: 2, Needs: Needs{Topic: opDelete}, mapper: typed(deleteRecords)},
+	{Key: kmsg.InitProducerID, Min: 0, Max: 5, Needs: Needs{Txn: opWrite}, mapper: typed(initProducerID)},
+	{Key: kmsg.OffsetForLeaderEpoch, Min: 2, Max: 4, Says: 2, Needs: Needs{Topic: opDescribe}, mapper: typed(offsetForLeaderEpoch)},
+	{Key: kmsg.AddPartitionsToTxn, Min: 0, Max: 3, Needs: Needs{Topic: opWrite, Txn: opWrite}, mapper: typed(addPartitionsToTxn)},
+	{Key: kmsg.AddOffsetsToTxn, Min: 0, Max: 4, Needs: Needs{Group: opRead, Txn: opWrite}, mapper: typed(addOffsetsToTxn)},
+	{Key: kmsg.EndTxn, Min: 0, Max: 5, Needs: Needs{Txn: opWrite}, mapper: typed(endTxn)},
+	{Key: kmsg.TxnOffsetCommit, Min: 0, Max: 6, Needs: Needs{Topic: opRead, Group: opRead, Txn: opWrite}, mapper: typed(txnOffsetCommit)},
+	{Key: kmsg.DescribeConfigs, Min: 1, Max: 4, Says: 1, Needs: Needs{Topic: opDescribeConfigs, Group: opDescribeConfigs}, mapper: typed(describeConfigs)},
+	{Key: kmsg.AlterConfigs, Min: 0, Max: 2, Needs: Needs{Topic: opAlterConfigs, Group: opAlterConfigs}, mapper: typed(alterConfigs)},
 	{Key: kmsg.SASLAuthenticate, Min: 0, Max: 2, Local: true},
-	{Key: kmsg.CreatePartitions, Min: 0, Max: 3, Map: typed(createPartitions)},
-	{Key: kmsg.DeleteGroups, Min: 0, Max: 3, Map: typed(deleteGroups)},
-	{Key: kmsg.IncrementalAlterConfigs, Min: 0, Max: 1, Map: typed(incrementalAlterConfigs)},
-	{Key: kmsg.OffsetDelete, Min: 0, Max: 0, Map: typed(offsetDelete)},
-	{Key: kmsg.DescribeCluster, Min: 0, Max: 2, Local: true, Map: typed(describeCluster)},
-	{Key: kmsg.DescribeProducers, Min: 0, Max: 0, Map: typed(describeProducers)},
-	{Key: kmsg.DescribeTransactions, Min: 0, Max: 0, Map: typed(describeTransactions)},
-	{Key: kmsg.ListTransactions, Min: 0, Max: 2, Map: typed(listTransactions)},
-	{Key: kmsg.ConsumerGroupHeartbeat, Min: 0, Max: 1, Map: typed(consumerGroupHeartbeat)},
-	{Key: kmsg.ConsumerGroupDescribe, Min: 0, Max: 1, Map: typed(consumerGroupDescribe)},
-	{Key: kmsg.DescribeTopicPartitions, Min: 0, Max: 0, Map: typed(describeTopicPartitions)},
+	{Key: kmsg.CreatePartitions, Min: 0, Max: 3, Needs: Needs{Topic: opAlter}, mapper: typed(createPartitions)},
+	{Key: kmsg.DeleteGroups, Min: 0, Max: 3, Needs: Needs{Group: opDelete}, mapper: typed(deleteGroups)},
+	{Key: kmsg.IncrementalAlterConfigs, Min: 0, Max: 1, Needs: Needs{Topic: opAlterConfigs, Group: opAlterConfigs}, mapper: typed(incrementalAlterConfigs)},
+	{Key: kmsg.OffsetDelete, Min: 0, Max: 0, Needs: Needs{Topic: opRead, Group: opDelete}, mapper: typed(offsetDelete)},
+	{Key: kmsg.DescribeCluster, Min: 0, Max: 2, Local: true, mapper: typed(describeCluster)},
+	{Key: kmsg.DescribeProducers, Min: 0, Max: 0, Needs: Needs{Topic: opRead}, mapper: typed(describeProducers)},
+	{Key: kmsg.DescribeTransactions, Min: 0, Max: 0, Needs: Needs{Topic: opDescribe, Txn: opDescribe}, mapper: typed(describeTransactions)},
+	{Key: kmsg.ListTransactions, Min: 0, Max: 2, Needs: Needs{Txn: opDescribe}, mapper: typed(listTransactions)},
+	{Key: kmsg.ConsumerGroupHeartbeat, Min: 0, Max: 1, Needs: Needs{Topic: opDescribe, Group: opRead}, mapper: typed(consumerGroupHeartbeat)},
+	{Key: kmsg.ConsumerGroupDescribe, Min: 0, Max: 1, Needs: Needs{Topic: opDescribe, Group: opDescribe}, mapper: typed(consumerGroupDescribe)},
+	{Key: kmsg.DescribeTopicPartitions, Min: 0, Max: 0, Needs: Needs{Topic: opDescribe}, mapper: typed(describeTopicPartitions)},
 }
+
+// Plan turns the request's body into what becomes of it. An *Error closes the
+// connection.
+func (a API) Plan(x *Exchange, body []byte) (Plan, error) {
+	x.needs = a.Needs
+	return a.mapper(x, body)
+}
+
+// Mapped says whether a session's request of this key has a plan: not so for
+// those that package proxy answers itself.
+func (a API) Mapped() bool { return a.mapper != nil }
 
 // Table returns all rows in order of key.
 func Table() []API { return table }

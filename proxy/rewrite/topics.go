@@ -29,15 +29,15 @@ const consumerReplica int32 = -1
 const maxPartitions = 1000
 
 // forwardTopics splits a request's topics into those that the broker is asked,
-// their names mapped in place, and rows for those that are not legal names.
+// their names mapped in place, and rows for those that are refused.
 // name points to a topic's name; refuse makes the row.
-func forwardTopics[Q, R any](x *Exchange, topics []Q, name func(*Q) *string, refuse func(*Q) R) (asked []Q, refused []placed[R]) {
+func forwardTopics[Q, R any](x *Exchange, topics []Q, name func(*Q) *string, refuse func(*Q, int16) R) (asked []Q, refused []placed[R]) {
 	asked = make([]Q, 0, len(topics))
 	for i := range topics {
 		n := name(&topics[i])
-		physical, ok := x.physicalTopic(*n)
-		if !ok {
-			refused = append(refused, placed[R]{i, refuse(&topics[i])})
+		physical, code := x.topic(*n, x.needs.Topic)
+		if code != 0 {
+			refused = append(refused, placed[R]{i, refuse(&topics[i], code)})
 			continue
 		}
 		*n = physical

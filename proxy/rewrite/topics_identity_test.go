@@ -144,7 +144,7 @@ func checkTopicIdentity(t *testing.T, api API, version int16, seed uint64) {
 
 	req := random("request", tidyRequest)
 	x := &Exchange{Session: newSession(pool), Ctx: t.Context(), Key: int16(api.Key), Version: version}
-	plan, err := api.Map(x, req.AppendTo(nil))
+	plan, err := api.Plan(x, req.AppendTo(nil))
 	if err != nil || plan.Answer != nil {
 		t.Fatalf("seed %d: not forwarded (%v): %s", seed, err, show(t, req))
 	}

@@ -1,10 +1,10 @@
 -- Writes an instance's record if nobody else did meanwhile.
--- KEYS: record
+-- KEYS: record, then the hashes of its settings
 -- ARGV: 1 stamp, unique to this write
 --       2 the version that must be there; "0": nothing may be there
 --       3 the new instance, JSON
 --       4 not after, unix ms by Redis' clock; "0": whenever
---       5 "drop" removes all users first, "" does not
+--       5 "drop" removes all users and settings first, "" does not
 --       6... pairs of user name and user, JSON
 local cur = redis.call('HMGET', KEYS[1], 'stamp', 'instance')
 if cur[1] == ARGV[1] then
@@ -23,7 +23,7 @@ else
   if cjson.decode(cur[2])['version'] ~= tonumber(ARGV[2]) then return 'conflict' end
 end
 if ARGV[5] == 'drop' then
-  redis.call('DEL', KEYS[1])
+  redis.call('DEL', unpack(KEYS))
 end
 redis.call('HSET', KEYS[1], 'instance', ARGV[3], 'stamp', ARGV[1])
 for i = 6, #ARGV, 2 do

@@ -1,0 +1,38 @@
+-- Changes one kind of an instance's settings: a hash beside its record.
+-- KEYS: record, settings
+-- ARGV: 1 stamp, unique to this write
+--       2 how many fields there may be
+--       3 "1": refuse if a field to put is there already
+--       4 n, how many fields to remove
+--       5... those fields, then pairs of field and value to put
+local cur = redis.call('HMGET', KEYS[1], 'stamp', 'instance')
+if cur[1] == ARGV[1] then
+  return 'ok' -- done already: the client asks again because it lost our answer
+end
+if not cur[2] or cjson.decode(cur[2])['state'] == 'deleted' then
+  return 'no instance'
+end
+local first = 5 + tonumber(ARGV[4])
+local grows = 0
+for i = first, #ARGV, 2 do
+  if redis.call('HEXISTS', KEYS[2], ARGV[i]) == 0 then
+    grows = grows + 1
+  elseif ARGV[3] == '1' then
+    return 'exists'
+  end
+end
+local gone = 0
+for i = 5, first - 1 do
+  gone = gone + redis.call('HEXISTS', KEYS[2], ARGV[i])
+end
+if grows > 0 and redis.call('HLEN', KEYS[2]) - gone + grows > tonumber(ARGV[2]) then
+  return 'full'
+end
+for i = 5, first - 1 do
+  redis.call('HDEL', KEYS[2], ARGV[i])
+end
+for i = first, #ARGV, 2 do
+  redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
+end
+redis.call('HSET', KEYS[1], 'stamp', ARGV[1])
+return 'ok'
