@@ -51,6 +51,8 @@ func attacks() []attack {
 		{"replica ids", replicaIDs},
 		{"configs", configNames},
 		{"lists", lists},
+		{"strangers beside own", strangersBesideOwn},
+		{"everywhere", everywhere},
 		{"keys and versions", keysAndVersions},
 	}
 }
@@ -64,6 +66,7 @@ func (s *siege) attack(t *testing.T, table []attack) {
 			s.intact(t, int32(i)+1)
 		})
 	}
+	t.Logf("%d requests of a hostile tenant in %d attacks, every byte of the answers searched", s.said.Load(), len(table))
 }
 
 // ids are those that are not the attacker's: the victim's, one nobody has, the

@@ -3,13 +3,17 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"math"
+	"net"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"weir/internal/parts"
+	"weir/proxy/wire"
 )
 
 // TestHostileTenantReal is TestHostileTenant before real Kafka, which holds more.
@@ -17,7 +21,7 @@ func TestHostileTenantReal(t *testing.T) {
 	w := newWorld(t)
 	g := w.start("g1")
 	attacker, victim := w.create(g, "i-raider"), w.create(g, "i-victim")
-	s := siege{
+	s := &siege{
 		t: t, roots: w.roots, attacker: account(attacker), victim: account(victim),
 		addr: func(node int32) string {
 			if node < 0 {
@@ -28,7 +32,8 @@ func TestHostileTenantReal(t *testing.T) {
 		never: []string{parts.ClusterID, parts.Host(1), parts.Host(2), parts.Host(3)},
 	}
 	s.prepare(t)
-	s.attack(t, append(attacks(), attack{"producer ids", producerIDs}))
+	s.attack(t, append(attacks(), attack{"producer ids", producerIDs},
+		attack{"the session that a broker would give away", func(t *testing.T, s *siege) { hijack(t, s, w.kafka.Addr(int(s.prize.leader))) }}))
 }
 
 // producerIDs: who knows another's producer id and epoch can do nothing to its transaction.
@@ -69,5 +74,33 @@ func producerIDs(t *testing.T, s *siege) {
 	add.Topics = []kmsg.AddPartitionsToTxnRequestTopic{{Topic: canaryTopic, Partitions: []int32{0}}}
 	if got := must[*kmsg.AddPartitionsToTxnResponse](t, v, add, 3); got.Topics[0].Partitions[0].ErrorCode != 0 {
 		t.Errorf("the victim's transaction: %+v", got)
+	}
+}
+
+// hijack does to a broker what fetchSessions does to the gateway: who guesses a
+// session's id reads another's records (protocol.md 2.3). Should Kafka bind
+// sessions to connections one day, this fails, and the gateway's care for them
+// can go.
+func hijack(t *testing.T, s *siege, broker string) {
+	direct := func() *raw {
+		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", broker)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+		return &raw{Conn: c, s: &siege{t: t}, in: wire.NewReader(c)}
+	}
+	opened := must[*kmsg.FetchResponse](t, direct(), fetch(s.prize.id, 0, 0), 13).SessionID
+	if opened == 0 {
+		t.Fatal("the broker opened no session")
+	}
+	stolen := must[*kmsg.FetchResponse](t, direct(), fetch([16]byte{}, opened, 1), 13)
+	if len(stolen.Topics) != 1 || !bytes.Contains(stolen.Topics[0].Partitions[0].RecordBatches, []byte(canaryValue)) {
+		t.Errorf("a broker does not give away a session any more: %+v", stolen)
+	}
+	mine := must[*kmsg.FetchResponse](t, s.login(t, s.attacker, s.prize.leader), fetch([16]byte{}, opened, 2), 13)
+	if mine.ErrorCode != noSession || len(mine.Topics) > 0 {
+		t.Errorf("the gateway: %+v", mine)
 	}
 }

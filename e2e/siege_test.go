@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +43,7 @@ type siege struct {
 	never            []string
 	attacker, victim account
 	prize            prize
+	said             atomic.Int64 // requests of the attacker
 }
 
 // prize is what the victim has.
@@ -140,6 +142,9 @@ func (c *raw) ask(req kmsg.Request, version int16) (kmsg.Response, error) {
 // comes back is looked through for what must never be there.
 func (c *raw) bytes(key, version int16, body []byte) ([]byte, error) {
 	c.next++
+	if c.mine == c.s.attacker.id+"." {
+		c.s.said.Add(1)
+	}
 	h := wire.RequestHeader{Key: key, Version: version, Correlation: c.next, ClientID: []byte("raw")}
 	if _, err := c.Write(append(wire.AppendRequest(nil, h, len(body)), body...)); err != nil {
 		return nil, err
