@@ -76,6 +76,12 @@ func writes() map[string]write {
 			return (err == nil) == want
 		}
 	}
+	hasAlias := func(name string, want bool) func(*testing.T, *Store) bool {
+		return func(t *testing.T, s *Store) bool {
+			_, err := s.alias(t.Context(), "orders", Alias{Kind: KindTopic, Virtual: name}.field())
+			return (err == nil) == want
+		}
+	}
 	create := func(ctx context.Context, s *Store) error {
 		_, _, err := s.CreateInstance(ctx, someInstance("fresh"), User{Name: "bob"})
 		return err
@@ -93,6 +99,14 @@ func writes() map[string]write {
 			_, err := s.DeleteUser(ctx, "orders", "alice")
 			return err
 		}, done: hasUser("alice", false)},
+		"put alias": {do: func(ctx context.Context, s *Store) error {
+			_, err := s.PutAliases(ctx, "orders", Alias{KindTopic, "new", "legacy_new", false})
+			return err
+		}, done: hasAlias("new", true)},
+		"delete alias": {do: func(ctx context.Context, s *Store) error {
+			_, err := s.DeleteAlias(ctx, "orders", KindTopic, "old")
+			return err
+		}, done: hasAlias("old", false)},
 	}
 }
 
@@ -122,6 +136,7 @@ func crash(t *testing.T, w write, hook *deadAfter) (survived bool) {
 	s := newStore(healthy)
 	mustCreate(t, s, someInstance("orders"), User{Name: "alice"})
 	mustCreate(t, s, someInstance("bills"))
+	mustPut(t, s, "orders", Alias{KindTopic, "old", "legacy_old", false})
 	g := run(t, s, "gw-1", recheckAfter(5*time.Millisecond), sweepEvery(30*time.Millisecond)).waitReady()
 	defer g.stop()
 
@@ -142,6 +157,7 @@ func crash(t *testing.T, w write, hook *deadAfter) (survived bool) {
 	m.SetTime(time.Now().Add(claimStale + time.Second))
 	checkName(t, s, what, w.takes, !done)
 	checkName(t, s, what, w.frees, done)
+	checkOwners(t, s, what)
 
 	// And the same write once more is either done, or not needed.
 	if w.takes != "" && !done {
@@ -169,6 +185,24 @@ func checkName(t *testing.T, s *Store, what, name string, free bool) {
 	}
 }
 
+// checkOwners tries to take what orders has, and has not, an alias of.
+func checkOwners(t *testing.T, s *Store, what string) {
+	t.Helper()
+	for _, name := range []string{"old", "new"} {
+		_, err := s.alias(t.Context(), "orders", Alias{Kind: KindTopic, Virtual: name}.field())
+		owned := err == nil
+		_, err = s.PutAliases(t.Context(), "bills", Alias{KindTopic, name, "legacy_" + name, false})
+		if owned && !errors.Is(err, ErrOwned) || !owned && err != nil {
+			t.Errorf("%s: taking %s, which is owned: %t: %v", what, name, owned, err)
+		}
+		if err == nil {
+			if _, err := s.DeleteAlias(t.Context(), "bills", KindTopic, name); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
 // agrees compares the directory with the store.
 func agrees(t *testing.T, d *Directory, s *Store) bool {
 	t.Helper()
@@ -184,7 +218,11 @@ func agrees(t *testing.T, d *Directory, s *Store) bool {
 			t.Fatal(err)
 		}
 		v, ok := d.View(in.ID)
-		if !ok || v.Instance != in || len(v.Users) != len(users) {
+		aliases, err := s.Aliases(t.Context(), in.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok || v.Instance != in || len(v.Users) != len(users) || len(v.Space.Aliases()) != len(aliases) {
 			return false
 		}
 	}

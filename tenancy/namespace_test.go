@@ -110,3 +110,58 @@ func TestTopic(t *testing.T) {
 		}
 	}
 }
+
+// TestAliasedNamespaceProperties: with any aliases that the store lets pass, both
+// maps are inverse and no two instances share a name, but what is shared.
+func TestAliasedNamespaceProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		id1, id2 := drawID(t, "id1"), drawID(t, "id2")
+		if id1 == id2 {
+			t.Skip("one instance")
+		}
+		owned := map[string]bool{}
+		draw := func(id InstanceID, label string) Namespace {
+			var all []Alias
+			seen := map[string]bool{}
+			for i := range rapid.IntRange(0, 4).Draw(t, label+" aliases") {
+				a := Alias{KindTopic, drawTopic(t, label+" virtual"), drawTopic(t, label+" physical"), false}
+				under, ok := a.label()
+				if a.Check(id) != nil || ok && (under == id1 || under == id2) || owned[a.Physical] || seen[a.Virtual] || i > 3 {
+					continue
+				}
+				owned[a.Physical], seen[a.Virtual] = true, true
+				all = append(all, a)
+			}
+			return NewNamespace(id, all...)
+		}
+		s1, s2 := draw(id1, "id1"), draw(id2, "id2")
+		names := []string{drawTopic(t, "n1"), drawTopic(t, "n2")}
+		for _, a := range append(append([]Alias{}, s1.Aliases()...), s2.Aliases()...) {
+			names = append(names, a.Virtual, a.Physical)
+		}
+		taken := map[string]string{} // physical name → whose
+		for _, s := range []Namespace{s1, s2} {
+			for _, n := range names {
+				p := s.Physical(KindTopic, n)
+				if back, ok := s.Virtual(KindTopic, p); !ok || back != n {
+					t.Errorf("%q became %q and back %q, %t", n, p, back, ok)
+				}
+				who := s.Prefix() + " " + n
+				if other, ok := taken[p]; ok && other != who {
+					t.Errorf("%q and %q are both %q", who, other, p)
+				}
+				taken[p] = who
+				if _, aliased := s.Alias(KindTopic, n); aliased {
+					for _, any := range []Namespace{s1, s2} {
+						if v, ok := any.Virtual(KindTopic, s.Prefix()+n); ok {
+							t.Errorf("the prefixed form of the alias %q is %q of %s", n, v, any.Prefix())
+						}
+					}
+				}
+				if p := s.Physical(KindGroup, n); p != s.Prefix()+n {
+					t.Errorf("an alias of a topic maps the group %q to %q", n, p)
+				}
+			}
+		}
+	})
+}

@@ -31,6 +31,7 @@ const (
 //	weir:{<instance>}:instance   hash: instance (JSON), stamp, user:<name> (JSON)
 //	weir:{<instance>}:lease:<n>  string: "<unix ms of its end> <owner>"
 //	weir:{<tenant>}:names        hash: display name -> claim
+//	weir:{pool <pool>}:aliases   hash: "own <kind> <physical name>" or "share <instance> <physical topic>" -> claim
 //	weir:{weir}:index            sorted set of ids, all with score 0
 //	weir:{weir}:revision         counter
 //	weir:{weir}:changes          stream: kind, id, rev
@@ -81,10 +82,12 @@ var (
 	leaseLua string
 	//go:embed scripts/settings.lua
 	settingsLua string
+	//go:embed scripts/alias.lua
+	aliasLua string
 )
 
 type scripts struct {
-	announce, instance, user, claim, release, tail, report, applied, lease, settings *redis.Script
+	announce, instance, user, claim, release, tail, report, applied, lease, settings, alias *redis.Script
 }
 
 func newScripts() scripts {
@@ -99,6 +102,7 @@ func newScripts() scripts {
 		applied:  redis.NewScript(appliedLua),
 		lease:    redis.NewScript(leaseLua),
 		settings: redis.NewScript(settingsLua),
+		alias:    redis.NewScript(aliasLua),
 	}
 }
 

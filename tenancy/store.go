@@ -16,6 +16,8 @@ var (
 	ErrNameTaken = errors.New("name is taken")     // display name taken within the tenant
 	ErrConflict  = errors.New("changed meanwhile") // optimistic concurrency lost
 	ErrFull      = errors.New("limit reached")     // MaxUsers
+	// ErrOwned is of a physical name of the pool that an alias or a prefix of another instance has.
+	ErrOwned = errors.New("belongs to another instance")
 	// ErrUnannounced comes with a write that is done and will not be undone, but
 	// whose announcement failed: gateways find it within DirectoryConfig.Sweep.
 	ErrUnannounced = errors.New("written, but not yet announced to gateways")

@@ -266,7 +266,7 @@ func decodeView(id InstanceID, raw string, fields map[string]string, beside sett
 	if err != nil {
 		return nil, err
 	}
-	aliases, err := decodeSettings[Alias](id, settingsAliases, beside[settingsAliases])
+	aliases, err := decodeAliases(id, beside[settingsAliases])
 	if err != nil {
 		return nil, err
 	}

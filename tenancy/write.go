@@ -44,7 +44,7 @@ const (
 // CreateInstance writes a new instance (Version must be 0; the stored one is 1)
 // with its first users, all or nothing. Everything but CreatedAt must be filled
 // in. ErrExists if the id was ever used, ErrNameTaken if the tenant has an
-// instance of that name. With ErrUnannounced the instance was created all the same.
+// instance of that name, ErrOwned if a name under its prefix is an alias of another. With ErrUnannounced the instance was created all the same.
 func (s *Store) CreateInstance(ctx context.Context, in Instance, users ...User) (Instance, Revision, error) {
 	if in.Version != 0 {
 		return Instance{}, 0, fmt.Errorf("creating instance %s: version is %d, must be 0", in.ID, in.Version)
@@ -72,6 +72,10 @@ func (s *Store) CreateInstance(ctx context.Context, in Instance, users ...User) 
 		return Instance{}, 0, err
 	}
 	if _, err := s.announce(ctx, intent, in.ID, indexAdd); err != nil {
+		return Instance{}, 0, err
+	}
+	if err := s.noAliasUnder(ctx, in); err != nil {
+		_, _ = s.announce(ctx, intent, in.ID, indexRemove) // what stays there does no harm
 		return Instance{}, 0, err
 	}
 	if err := s.writeInstance(ctx, in, 0, claim.notAfter(), fields...); err != nil {
