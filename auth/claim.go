@@ -23,7 +23,8 @@ type claim struct {
 
 // resolve finds the account of a name as a client sent it: "user" or
 // "user@instance". The instance comes from the endpoint, from the name, or
-// from both, which then must agree. mechanism is a SCRAM one.
+// from both, which then must agree. PLAIN is checked against the keys of
+// SCRAM-SHA-256, or of SCRAM-SHA-512 for a user that has no others.
 //
 // An account that may not log in at the moment keeps its real credential: its
 // salt must not change when it is disabled or its instance is suspended.
@@ -66,10 +67,8 @@ func (c *claim) account(mechanism string, view *tenancy.View, name string) {
 	}
 	c.user = strings.Clone(name)
 	c.refusal = ReasonMechanismUnset
-	for _, cred := range user.Credentials {
-		if cred.Mechanism == mechanism {
-			c.cred, c.refusal = cred, ""
-		}
+	if cred, ok := credential(user, mechanism); ok {
+		c.cred, c.refusal = cred, ""
 	}
 	switch state := view.Instance.State; {
 	case state == tenancy.StateSuspended:
@@ -79,4 +78,17 @@ func (c *claim) account(mechanism string, view *tenancy.View, name string) {
 	case user.Disabled:
 		c.refusal = ReasonUserDisabled
 	}
+}
+
+// credential is the one of a user's that a mechanism is checked against.
+func credential(user tenancy.User, mechanism string) (found tenancy.Credential, ok bool) {
+	for _, cred := range user.Credentials {
+		switch {
+		case cred.Mechanism == mechanism, mechanism == Plain && cred.Mechanism == ScramSHA256:
+			return cred, true
+		case mechanism == Plain:
+			found, ok = cred, true
+		}
+	}
+	return found, ok
 }

@@ -20,12 +20,10 @@ import (
 )
 
 const (
-	// iterations of PBKDF2 in every credential we make. Kafka accepts 4096 to
-	// 16384 (ScramMechanism, ScramCredentialUtils).
+	// iterations of PBKDF2 in every credential we make.
 	iterations = 8192
-	// saltBytes is the length of every salt, phantom ones included, which must
-	// not be told from real ones. RFC 5802 asks for no length; NIST SP 800-132
-	// for 16 bytes at least.
+	// saltBytes is the length of every salt we make. RFC 5802 asks for no length;
+	// NIST SP 800-132 for 16 bytes at least.
 	saltBytes = 16
 	// Length of a password, in bytes of UTF-8.
 	minPassword, maxPassword = 8, 256
@@ -35,8 +33,8 @@ const (
 var ErrPassword = errors.New("password not accepted")
 
 // NewCredentials derives SCRAM keys for every SCRAM mechanism from a password
-// (RFC 5802 section 3), each with a salt of its own. PLAIN is verified against
-// those of SCRAM-SHA-256. It takes some 10 ms of processor time. random is
+// (RFC 5802 section 3), each with a salt of its own. It takes some 10 ms of
+// processor time. random is
 // crypto/rand if nil. The error wraps [ErrPassword] and says which rule the
 // password breaks, never the password.
 //
@@ -102,10 +100,15 @@ func deriveKeys(mechanism, password string, salt []byte, iter int) (stored, serv
 	if err != nil {
 		return nil, nil, err
 	}
-	client := keyed(h, salted, "Client Key")
+	stored, server = saltedKeys(h, salted)
+	return stored, server, nil
+}
+
+// saltedKeys is what of RFC 5802 section 3 follows SaltedPassword.
+func saltedKeys(h func() hash.Hash, salted []byte) (stored, server []byte) {
 	digest := h()
-	digest.Write(client)
-	return digest.Sum(nil), keyed(h, salted, "Server Key"), nil
+	digest.Write(keyed(h, salted, "Client Key"))
+	return digest.Sum(nil), keyed(h, salted, "Server Key")
 }
 
 func keyed(h func() hash.Hash, key []byte, data string) []byte {
@@ -123,20 +126,4 @@ func joined(parts ...string) string {
 		b = append(b, part...)
 	}
 	return string(b)
-}
-
-// phantom is the credential of an account that does not exist: the same on all
-// gateways (they share the pepper), of the form of a real one, and matched by
-// no password that anybody could find.
-func phantom(pepper []byte, mechanism string, id tenancy.InstanceID, user string) tenancy.Credential {
-	part := func(what string) []byte {
-		return keyed(newHash(mechanism), pepper, joined(what, mechanism, string(id), user))
-	}
-	return tenancy.Credential{
-		Mechanism:  mechanism,
-		Salt:       part("salt")[:saltBytes],
-		StoredKey:  part("stored key"),
-		ServerKey:  part("server key"),
-		Iterations: iterations,
-	}
 }

@@ -11,8 +11,6 @@ import (
 
 	"github.com/xdg-go/stringprep"
 	"pgregory.net/rapid"
-
-	"weir/tenancy"
 )
 
 func TestNewCredentials(t *testing.T) {
@@ -112,26 +110,4 @@ func TestAcceptedPasswordsAreStable(t *testing.T) {
 			t.Fatalf("%q is prepared as %q, %v", password, prepared, err)
 		}
 	})
-}
-
-func TestPhantomIsOnesOwn(t *testing.T) {
-	pepper := []byte("pepper")
-	seen := make(map[string]bool)
-	for _, p := range []tenancy.Credential{
-		phantom(pepper, ScramSHA256, "one", "alice"),
-		phantom(pepper, ScramSHA512, "one", "alice"),
-		phantom(pepper, ScramSHA256, "two", "alice"),
-		phantom(pepper, ScramSHA256, "one", "bob"),
-		phantom(pepper, ScramSHA256, "onea", "lice"), // not the same bytes in a row
-		phantom([]byte("another"), ScramSHA256, "one", "alice"),
-	} {
-		if seen[string(p.Salt)] || len(p.Salt) != saltBytes || p.Iterations != iterations ||
-			len(p.StoredKey) != newHash(p.Mechanism)().Size() {
-			t.Errorf("%+v", p)
-		}
-		seen[string(p.Salt)] = true
-	}
-	if !seen[string(phantom(pepper, ScramSHA256, "one", "alice").Salt)] {
-		t.Error("the salt of an unknown user changes")
-	}
 }

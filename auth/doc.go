@@ -7,7 +7,8 @@
 //   - One failure. A user that does not exist, a suspended instance, a wrong
 //     password and an exceeded limit all end in [ErrFailed] and [ClientText].
 //     Whatever an account lacks is replaced by a phantom credential that costs
-//     the same work and answers with bytes of the same shape. The reason is in
+//     the same work and answers with bytes of the same shape (phantom.go says
+//     how far that holds for credentials that were made elsewhere). The reason is in
 //     a [*Failure], for our log and metrics only.
 //   - No secret outlives the step that read it: no password is stored, cached,
 //     logged or put into an error.

@@ -8,13 +8,13 @@ import (
 )
 
 // plain is the only step of PLAIN (RFC 4616): authzid NUL authcid NUL password.
-// The password is checked against the account's SCRAM-SHA-256 keys.
+// The password is checked against the account's SCRAM keys.
 func (c *Conversation) plain(token []byte) outcome {
 	authzid, name, password, ok := parsePlain(token)
 	if !ok {
 		return refuse(c.admit(ReasonMalformed))
 	}
-	if why := c.identify(ScramSHA256, string(name)); why != "" {
+	if why := c.identify(Plain, string(name)); why != "" {
 		return refuse(why)
 	}
 	if len(authzid) > 0 && !bytes.Equal(authzid, name) {

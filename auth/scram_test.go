@@ -2,8 +2,11 @@ package auth
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -22,12 +25,29 @@ func (f *fixture) begin(t *testing.T, mechanism string, peer Peer, name string) 
 	if err != nil || done {
 		t.Fatalf("%s: done is %v, %v", name, done, err)
 	}
-	// 32 characters of nonce after the client's, 16 bytes of salt.
-	m := regexp.MustCompile(`^r=(client[A-Za-z0-9+/]{32}),s=([A-Za-z0-9+/]{22}==),i=8192$`).FindSubmatch(reply)
-	if m == nil {
+	// 32 characters of nonce after the client's.
+	m := regexp.MustCompile(`^r=(client[A-Za-z0-9+/]{32}),s=([A-Za-z0-9+/]+=*),i=([0-9]+)$`).FindSubmatch(reply)
+	if m == nil || !usual(string(m[2]), string(m[3])) {
 		t.Fatalf("%s: the reply has another shape: %q", name, reply)
 	}
 	return c, string(m[1]), string(m[2])
+}
+
+// usual reports whether salt and iterations are of a form in the table.
+func usual(salt, iterations string) bool {
+	raw, err := base64.StdEncoding.DecodeString(salt)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(forms[:], func(f form) bool {
+		if strconv.Itoa(f.iterations) != iterations {
+			return false
+		}
+		if f.salt == 0 {
+			return len(raw) > 16 && len(raw) <= 26 && strings.Trim(string(raw), "0123456789abcdefghijklmnopqrstuvwxyz") == ""
+		}
+		return len(raw) == f.salt
+	})
 }
 
 // An account that is missing or barred cannot be told from a wrong password:
