@@ -262,7 +262,7 @@ func decodeView(id InstanceID, raw string, fields map[string]string, beside sett
 	if err != nil {
 		return nil, err
 	}
-	quotas, err := decodeSettings[Quota](id, settingsQuotas, beside[settingsQuotas])
+	quotas, err := decodeQuotas(id, beside[settingsQuotas])
 	if err != nil {
 		return nil, err
 	}

@@ -35,7 +35,14 @@ func (s *Store) DeleteUser(ctx context.Context, id InstanceID, name string) (Rev
 	return s.writeUser(ctx, id, name, nil, 0)
 }
 
-// writeUser does the steps of write.go for one user; raw is empty to remove it.
+// DeleteUserVersion removes a user if nobody has changed it since it was read;
+// ErrNotFound if there is none, ErrConflict if its version is another.
+func (s *Store) DeleteUserVersion(ctx context.Context, id InstanceID, name string, version int64) (Revision, error) {
+	return s.writeUser(ctx, id, name, nil, version)
+}
+
+// writeUser does the steps of write.go for one user; raw is empty to remove it,
+// and expect then 0 for any version.
 func (s *Store) writeUser(ctx context.Context, id InstanceID, name string, raw []byte, expect int64) (Revision, error) {
 	if _, err := s.announce(ctx, intent, id, indexKeep); err != nil {
 		return 0, err

@@ -11,7 +11,8 @@ import (
 
 // fakeStore keeps one instance's users, ACLs and quotas in memory.
 type fakeStore struct {
-	err error // every call's, if not nil
+	err  error // every call's, if not nil
+	most int   // users and entities with quotas there may be; 0: any number
 
 	mu     sync.Mutex
 	rev    tenancy.Revision
@@ -37,24 +38,38 @@ func (s *fakeStore) Users(context.Context, tenancy.InstanceID) ([]tenancy.User, 
 func (s *fakeStore) PutUser(_ context.Context, _ tenancy.InstanceID, u tenancy.User) (tenancy.User, tenancy.Revision, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if was := s.users[u.Name]; was.Version != u.Version {
+	switch was, ok := s.users[u.Name]; {
+	case s.err != nil:
+		return tenancy.User{}, 0, s.err
+	case !ok && u.Version != 0:
+		return tenancy.User{}, 0, tenancy.ErrNotFound
+	case ok && u.Version == 0:
+		return tenancy.User{}, 0, tenancy.ErrExists
+	case was.Version != u.Version:
 		return tenancy.User{}, 0, tenancy.ErrConflict
+	case !ok && s.most > 0 && len(s.users) >= s.most:
+		return tenancy.User{}, 0, tenancy.ErrFull
 	}
 	u.Version++
 	s.users[u.Name] = u
 	s.rev++
-	return u, s.rev, s.err
+	return u, s.rev, nil
 }
 
-func (s *fakeStore) DeleteUser(_ context.Context, _ tenancy.InstanceID, name string) (tenancy.Revision, error) {
+func (s *fakeStore) DeleteUserVersion(_ context.Context, _ tenancy.InstanceID, name string, version int64) (tenancy.Revision, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.users[name]; !ok {
+	switch was, ok := s.users[name]; {
+	case s.err != nil:
+		return 0, s.err
+	case !ok:
 		return 0, tenancy.ErrNotFound
+	case was.Version != version:
+		return 0, tenancy.ErrConflict
 	}
 	delete(s.users, name)
 	s.rev++
-	return s.rev, s.err
+	return s.rev, nil
 }
 
 func (s *fakeStore) ACLs(context.Context, tenancy.InstanceID) ([]tenancy.ACL, error) {
@@ -82,31 +97,33 @@ func (s *fakeStore) Quotas(context.Context, tenancy.InstanceID) ([]tenancy.Quota
 	return slices.Clone(s.quotas), s.err
 }
 
-func (s *fakeStore) ChangeQuotas(_ context.Context, _ tenancy.InstanceID, put []tenancy.Quota, remove []tenancy.QuotaEntity) (tenancy.Revision, error) {
+func (s *fakeStore) ChangeQuotas(_ context.Context, _ tenancy.InstanceID, put []tenancy.Quota, remove []tenancy.QuotaKey) (tenancy.Revision, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	gone := append(slices.Clone(remove), entitiesOf(put)...)
-	s.quotas = slices.DeleteFunc(s.quotas, func(q tenancy.Quota) bool {
-		return slices.ContainsFunc(gone, func(e tenancy.QuotaEntity) bool { return sameEntity(e, q.Entity) })
-	})
-	s.quotas = append(s.quotas, put...)
+	if s.err != nil {
+		return 0, s.err
+	}
+	of := func(e tenancy.QuotaEntity) *tenancy.Quota {
+		i := slices.IndexFunc(s.quotas, func(q tenancy.Quota) bool { return q.Entity.Equal(e) })
+		if i < 0 {
+			i, s.quotas = len(s.quotas), append(s.quotas, tenancy.Quota{Entity: e, Values: map[string]float64{}})
+		}
+		return &s.quotas[i]
+	}
+	for _, k := range remove {
+		delete(of(k.Entity).Values, k.Key)
+	}
+	for _, q := range put {
+		maps.Copy(of(q.Entity).Values, q.Values)
+	}
+	s.quotas = slices.DeleteFunc(s.quotas, func(q tenancy.Quota) bool { return len(q.Values) == 0 })
+	if s.most > 0 && len(s.quotas) > s.most {
+		return 0, tenancy.ErrFull
+	}
 	s.rev++
-	return s.rev, s.err
+	return s.rev, nil
 }
 
 func (s *fakeStore) WaitApplied(context.Context, tenancy.Revision) (ready, of int, err error) {
 	return 1, 1, nil
 }
-
-func entitiesOf(quotas []tenancy.Quota) (all []tenancy.QuotaEntity) {
-	for _, q := range quotas {
-		all = append(all, q.Entity)
-	}
-	return all
-}
-
-func sameEntity(a, b tenancy.QuotaEntity) bool {
-	return sameText(a.User, b.User) && sameText(a.ClientID, b.ClientID)
-}
-
-func sameText(a, b *string) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }

@@ -28,11 +28,11 @@ type Pool interface {
 type Store interface {
 	Users(ctx context.Context, id tenancy.InstanceID) ([]tenancy.User, error)
 	PutUser(ctx context.Context, id tenancy.InstanceID, u tenancy.User) (tenancy.User, tenancy.Revision, error)
-	DeleteUser(ctx context.Context, id tenancy.InstanceID, name string) (tenancy.Revision, error)
+	DeleteUserVersion(ctx context.Context, id tenancy.InstanceID, name string, version int64) (tenancy.Revision, error)
 	ACLs(ctx context.Context, id tenancy.InstanceID) ([]tenancy.ACL, error)
 	ChangeACLs(ctx context.Context, id tenancy.InstanceID, add, remove []tenancy.ACL) (tenancy.Revision, error)
 	Quotas(ctx context.Context, id tenancy.InstanceID) ([]tenancy.Quota, error)
-	ChangeQuotas(ctx context.Context, id tenancy.InstanceID, put []tenancy.Quota, remove []tenancy.QuotaEntity) (tenancy.Revision, error)
+	ChangeQuotas(ctx context.Context, id tenancy.InstanceID, put []tenancy.Quota, remove []tenancy.QuotaKey) (tenancy.Revision, error)
 	WaitApplied(ctx context.Context, rev tenancy.Revision) (ready, of int, err error)
 }
 

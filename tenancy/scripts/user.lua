@@ -3,7 +3,7 @@
 -- ARGV: 1 stamp, unique to this write
 --       2 user name
 --       3 the new user, JSON; "" removes it
---       4 the version that must be there; "0": no such user may be there (not looked at for a removal)
+--       4 the version that must be there; "0": no such user may be there, or for a removal any version
 --       5 how many users an instance may have
 local field = 'user:' .. ARGV[2]
 local cur = redis.call('HMGET', KEYS[1], 'stamp', 'instance', field)
@@ -15,6 +15,7 @@ if not cur[2] or cjson.decode(cur[2])['state'] == 'deleted' then
 end
 if ARGV[3] == '' then
   if not cur[3] then return 'missing' end
+  if ARGV[4] ~= '0' and cjson.decode(cur[3])['version'] ~= tonumber(ARGV[4]) then return 'conflict' end
   redis.call('HDEL', KEYS[1], field)
 else
   if ARGV[4] == '0' then
