@@ -6,7 +6,8 @@
 // error texts are cleaned, "all" becomes a list. What is not in the table does
 // not exist for a client; what a rewrite does not know how to treat is refused.
 //
-// There is one file per API key, NN_name.go. Produce and Fetch walk the body
+// There is one file per API key, NN_name.go; keys that no tenant may use and that
+// are only answered are in denied.go. Produce and Fetch walk the body
 // and copy the records; all others go through kmsg (typed.go), after the body
 // has been walked by its layout (layout.go). testdata/fields.tsv classifies
 // every field of every key, and a test fails for a field that has no line.

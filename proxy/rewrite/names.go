@@ -110,14 +110,22 @@ func (s *Session) Text(code int16, msg *string) *string {
 		return nil
 	}
 	if speaks(code) {
-		// Judged with the prefix: a topic of this instance that is named like
-		// another instance ("demo.other.x") tells nothing about that one.
-		if s.Foreign != nil && !s.Foreign(*msg) {
-			text := s.stripPrefix(*msg)
+		if text, ok := s.told(*msg); ok {
 			return &text
 		}
 	}
 	return standardText(code)
+}
+
+// told is a broker's text in the client's words; ok is false if it names
+// something that is not this instance's. It is judged with the prefix: a topic of
+// this instance that is named like another instance ("demo.other.x") tells
+// nothing about that one.
+func (s *Session) told(text string) (told string, ok bool) {
+	if s.Foreign == nil || s.Foreign(text) {
+		return "", false
+	}
+	return s.stripPrefix(text), true
 }
 
 // standardText is Kafka's general description of a code, which names nothing.

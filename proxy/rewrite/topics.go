@@ -1,5 +1,13 @@
 package rewrite
 
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/tenancy"
+)
+
 // Codes that the topic and config keys answer themselves (Kafka's Errors).
 const (
 	codeUnknownTopic    int16 = 3   // UNKNOWN_TOPIC_OR_PARTITION
@@ -84,3 +92,37 @@ func place[R any](rows *[]placed[R], at int, row R) {
 //
 //go:fix inline
 func text(s string) *string { return new(s) }
+
+// listTopics are the physical names of all topics of this instance: those with
+// its prefix, and those that it has under an alias (which may not exist yet).
+func (x *Exchange) listTopics() ([]string, error) {
+	names, err := x.Pool.ListTopics(x.Ctx, x.Space.Prefix())
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range x.Space.Aliases() {
+		if a.Kind == tenancy.KindTopic {
+			names = append(names, a.Physical)
+		}
+	}
+	return names, nil
+}
+
+// describeTopics asks the pool about topics by their physical names.
+func (x *Exchange) describeTopics(physical []string) (*kmsg.MetadataResponse, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	for _, name := range physical {
+		t := kmsg.NewMetadataRequestTopic()
+		t.Topic = &name
+		req.Topics = append(req.Topics, t)
+	}
+	raw, err := x.Pool.Request(x.Ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	resp, ok := raw.(*kmsg.MetadataResponse)
+	if !ok {
+		return nil, fmt.Errorf("the answer to Metadata is a %T", raw)
+	}
+	return resp, nil
+}

@@ -38,6 +38,7 @@ func Unreachable(key, version int16, body []byte) (answer [][]byte, ok bool) {
 func servedByCoordinator(key kmsg.Key) bool {
 	switch key {
 	case kmsg.JoinGroup, kmsg.SyncGroup, kmsg.Heartbeat, kmsg.LeaveGroup, kmsg.ConsumerGroupHeartbeat,
+		kmsg.StreamsGroupHeartbeat, kmsg.StreamsGroupTopologyDescriptionUpdate,
 		kmsg.OffsetCommit, kmsg.OffsetFetch, kmsg.OffsetDelete,
 		kmsg.InitProducerID, kmsg.AddPartitionsToTxn, kmsg.AddOffsetsToTxn, kmsg.EndTxn, kmsg.TxnOffsetCommit:
 		return true
@@ -76,6 +77,10 @@ func refusedForGroup(version int16, req kmsg.Request, code int16) kmsg.Response 
 		return &kmsg.LeaveGroupResponse{ErrorCode: code}
 	case *kmsg.ConsumerGroupHeartbeatRequest:
 		return &kmsg.ConsumerGroupHeartbeatResponse{ErrorCode: code, ErrorMessage: standardText(code)}
+	case *kmsg.StreamsGroupHeartbeatRequest:
+		return &kmsg.StreamsGroupHeartbeatResponse{ErrorCode: code, ErrorMessage: standardText(code)}
+	case *kmsg.StreamsGroupTopologyDescriptionUpdateRequest:
+		return &kmsg.StreamsGroupTopologyDescriptionUpdateResponse{ErrorCode: code, ErrorMessage: standardText(code)}
 	case *kmsg.OffsetCommitRequest:
 		return offsetCommitAnswer(req, code)
 	case *kmsg.TxnOffsetCommitRequest:

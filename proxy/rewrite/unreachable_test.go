@@ -17,6 +17,7 @@ func TestUnreachable(t *testing.T) {
 		&kmsg.JoinGroupRequest{Group: "g"}, &kmsg.SyncGroupRequest{Group: "g"},
 		&kmsg.HeartbeatRequest{Group: "g"}, &kmsg.LeaveGroupRequest{Group: "g"},
 		&kmsg.ConsumerGroupHeartbeatRequest{Group: "g"}, &kmsg.OffsetDeleteRequest{Group: "g"},
+		&kmsg.StreamsGroupHeartbeatRequest{Group: "g"}, &kmsg.StreamsGroupTopologyDescriptionUpdateRequest{Group: "g"},
 		&kmsg.OffsetCommitRequest{Group: "g", Topics: []kmsg.OffsetCommitRequestTopic{{
 			Topic: "a", Partitions: []kmsg.OffsetCommitRequestTopicPartition{{Partition: 3}},
 		}}},
@@ -90,6 +91,10 @@ func codesOf(resp kmsg.Response) (codes []int16) {
 	case *kmsg.LeaveGroupResponse:
 		return []int16{resp.ErrorCode}
 	case *kmsg.ConsumerGroupHeartbeatResponse:
+		return []int16{resp.ErrorCode}
+	case *kmsg.StreamsGroupHeartbeatResponse:
+		return []int16{resp.ErrorCode}
+	case *kmsg.StreamsGroupTopologyDescriptionUpdateResponse:
 		return []int16{resp.ErrorCode}
 	case *kmsg.OffsetDeleteResponse:
 		return []int16{resp.ErrorCode}
