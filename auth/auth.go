@@ -45,6 +45,10 @@ type Config struct {
 	// a random one is taken: then who asks two gateways, or asks again after a
 	// restart, can tell an unknown user by its changing salt.
 	Pepper []byte
+	// DenyByDefault says of a plan whether its instances deny what no ACL speaks
+	// of; else they allow it (Kafka's allow.everyone.if.no.acl.found). It must not
+	// block; any goroutine. All allow if nil.
+	DenyByDefault func(plan string) bool
 }
 
 // Authenticator checks credentials. Any goroutine.
@@ -53,6 +57,7 @@ type Authenticator struct {
 	now       func() time.Time
 	rand      io.Reader
 	pepper    []byte
+	deny      func(plan string) bool // may be nil
 
 	limiter  *limiter
 	verifier *verifier
@@ -65,6 +70,7 @@ func New(cfg Config) *Authenticator {
 		now:       cfg.Now,
 		rand:      cfg.Rand,
 		pepper:    cfg.Pepper,
+		deny:      cfg.DenyByDefault,
 		limiter:   newLimiter(maxTracked),
 	}
 	if a.now == nil {
