@@ -5,6 +5,9 @@ import (
 	"math"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/tenancy"
 )
 
 // Produce (0) appends record batches. v3-13: 8 error texts per record
@@ -12,20 +15,21 @@ import (
 // ids in place of names (KIP-516). Records pass as slices of the client's body.
 //
 // Topics that may not be written are cut from the request and rejoin the answer
-// at their place: 42 all of them if the transactional id cannot be one, 3 for a
-// name that no topic may have, 100 for an id that is not this instance's.
+// at their place: 53 or 42 all of them if the transactional id may not be used or
+// cannot be one, 29 for a topic that the ACLs keep from the client, 3 for a name
+// that no topic may have, 100 for an id that is not this instance's.
 
 // produceMap is the walk over one Produce request.
 type produceMap struct {
 	passage
 	x       *Exchange
-	topics  int       // in the request
-	refused int       // of them
-	acks    int16     // 0: nobody will answer
-	code    int16     // not 0: refuses every topic
-	unknown []topicID // dry only: ids that this connection has not used yet
-	rows    sink      // the answer's entries for refused topics
-	rejoins []rejoin  // not dry only
+	topics  int      // in the request
+	refused int      // of them
+	acks    int16    // 0: nobody will answer
+	code    int16    // not 0: refuses every topic
+	verdict verdicts // of the topics
+	rows    sink     // the answer's entries for refused topics
+	rejoins []rejoin // not dry only
 }
 
 // rejoin is where in an answer the entry of a refused topic belongs.
@@ -37,7 +41,7 @@ type rejoin struct {
 const rejoinBytes = 32 // size of a rejoin
 
 func mapProduce(x *Exchange, body []byte) (Plan, error) {
-	m := produceMap{x: x}
+	m := produceMap{x: x, verdict: verdicts{op: x.needs.Topic}}
 	if err := m.measure(body); err != nil {
 		return Plan{}, x.malformed(err)
 	}
@@ -59,7 +63,7 @@ func mapProduce(x *Exchange, body []byte) (Plan, error) {
 func (m *produceMap) measure(body []byte) error {
 	m.x.ageIDs()
 	err := m.dry(body)
-	if err == nil && m.x.learnIDs(m.unknown) {
+	if err == nil && m.x.learnIDs(m.verdict.unknown) {
 		err = m.dry(body)
 	}
 	return err
@@ -67,14 +71,14 @@ func (m *produceMap) measure(body []byte) error {
 
 func (m *produceMap) dry(body []byte) error {
 	m.walk(body, true)
-	return m.checked(m.rows.size + rejoinBytes*m.refused)
+	return m.checked(m.rows.size + rejoinBytes*m.refused + len(m.verdict.codes))
 }
 
 func (m *produceMap) walk(body []byte, dry bool) {
 	refused := m.refused // by the dry walk before this one
 	m.start(body, m.x.Version >= 9, dry)
 	m.rows = m.rows.next(m.in.flexible, dry)
-	m.topics, m.refused, m.unknown = 0, 0, nil
+	m.topics, m.refused = 0, 0
 	if !dry && refused > 0 {
 		m.rejoins = make([]rejoin, 0, refused)
 	}
@@ -89,6 +93,7 @@ func (m *produceMap) walk(body []byte, dry bool) {
 		m.cut(at, in.at)
 		m.fresh.count(m.topics - refused)
 	}
+	m.verdict.start(m.topics, dry)
 	for i := 0; i < m.topics && in.err == nil; i++ {
 		m.topic(i)
 	}
@@ -103,20 +108,31 @@ func (m *produceMap) transactionalID() {
 	if id == nil {
 		return
 	}
-	prefix := m.x.Space.Prefix()
-	if len(id) == 0 || len(prefix)+len(id) > math.MaxInt16 {
+	if m.fresh.dry && !m.mayUse(id) {
+		m.code = kerr.TransactionalIDAuthorizationFailed.Code
+	}
+	if m.code != 0 {
+		return
+	}
+	if len(id) == 0 || len(m.x.Space.Prefix())+len(id) > math.MaxInt16 {
 		m.code = kerr.InvalidRequest.Code
 		return
 	}
-	m.cut(at, m.in.at)
-	m.fresh.str(prefix, id)
+	m.mapName(m.x.Space, tenancy.KindTxn, at, id)
+}
+
+// mayUse reports whether the ACLs allow a transactional id. Kafka asks only where
+// a batch is transactional; what is in a batch is not read here, and no producer
+// names an id that it does not use.
+func (m *produceMap) mayUse(id []byte) bool {
+	return m.x.mayBytes(kmsg.ACLResourceTypeTransactionalId, id).Has(m.x.needs.Txn)
 }
 
 func (m *produceMap) topic(slot int) {
 	at, code := m.in.at, m.code
 	name, id := m.topicKey(m.x.Version >= 13)
 	if code == 0 {
-		code, m.unknown = m.x.mapTopic(&m.passage, at, name, id, m.unknown)
+		code = m.verdict.mapTopic(m.x, &m.passage, at, name, id)
 	}
 	if code != 0 {
 		m.refuse(slot, at, name, id, code)

@@ -1,16 +1,22 @@
 package rewrite
 
-import "github.com/twmb/franz-go/pkg/kerr"
+import (
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+)
 
 // Fetch (1) reads records. v4-18: 7 sessions (KIP-227), 11 rack (KIP-392), 12
 // flexible, 13 topic ids (KIP-516), 15 replica id moves to a tag (KIP-903), 16
 // addresses of new leaders (KIP-951).
 //
-// Topics that may not be read (3 for a name that no topic may have, 100 for an
-// id that is not this instance's) are cut from the request and answered first:
-// Java refuses a full response that omits a partition. Such a request goes out
-// without a session, whose partitions nobody here keeps track of; within a
-// session it is answered 70, upon which clients fetch in full.
+// Topics that may not be read (29 for one that the ACLs keep from the client, 3
+// for a name that no topic may have, 100 for an id that is not this instance's)
+// are cut from the request and answered first: Java refuses a full response that
+// omits a partition. Such a request goes out without a session, whose partitions
+// nobody here keeps track of; within a session it is answered 70, upon which
+// clients fetch in full. So is every request within a session that was opened
+// under other ACLs than are in force: the full fetch is checked again as a whole.
 
 // fetchMap is the walk over one Fetch request.
 type fetchMap struct {
@@ -21,20 +27,22 @@ type fetchMap struct {
 	replica bool         // claims to be a broker (protocol.md 2.4)
 	code    int16        // not 0: refuses every topic
 	counts  fetchCounts
-	unknown []topicID // dry only: ids that this connection has not used yet
-	rows    sink      // the answer's entries for refused topics
+	verdict verdicts // of the topics
+	leaving verdicts // of the forgotten ones, for which no right is needed
+	rows    sink     // the answer's entries for refused topics
 }
 
 // fetchCounts are what a walk found.
 type fetchCounts struct{ topics, refused, forgotten, dropped int }
 
 func mapFetch(x *Exchange, body []byte) (Plan, error) {
-	m := fetchMap{x: x}
+	m := fetchMap{x: x, verdict: verdicts{op: x.needs.Topic}}
+	rules := x.generation() // before anything is judged by them
 	if err := m.measure(body); err != nil {
 		return Plan{}, x.malformed(err)
 	}
 	refused := m.code != 0 || m.counts.refused > 0
-	if !m.session.full() && (refused || !x.ownsFetchSession(m.session.id)) {
+	if !m.session.full() && (refused || !x.ownsFetchSession(m.session.id, rules)) {
 		return Plan{Answer: m.answer(kerr.FetchSessionIDNotFound.Code, 0)}, nil
 	}
 	if m.code != 0 || refused && m.counts.refused == m.counts.topics {
@@ -47,13 +55,13 @@ func mapFetch(x *Exchange, body []byte) (Plan, error) {
 		if refused {
 			asked.epoch = epochFinal
 		}
-		m.upward = x.fullFetchSession(asked)
+		m.upward = x.fullFetchSession(asked, rules)
 	}
 	if !refused && m.fresh.size == 0 && m.upward == m.session {
-		return Plan{Request: [][]byte{body}, Unmap: x.unmapFetch(m.upward, 0, nil)}, nil
+		return Plan{Request: [][]byte{body}, Unmap: x.unmapFetch(m.upward, rules, 0, nil)}, nil
 	}
 	m.walk(body, false)
-	return Plan{Request: m.finish(), Held: len(m.rows.b), Unmap: x.unmapFetch(m.upward, m.counts.refused, m.rows.b)}, nil
+	return Plan{Request: m.finish(), Held: len(m.rows.b), Unmap: x.unmapFetch(m.upward, rules, m.counts.refused, m.rows.b)}, nil
 }
 
 // measure walks dry, and again if the pool knew ids that were new here, or if
@@ -61,7 +69,7 @@ func mapFetch(x *Exchange, body []byte) (Plan, error) {
 func (m *fetchMap) measure(body []byte) error {
 	m.x.ageIDs()
 	err := m.dry(body)
-	if err == nil && m.x.learnIDs(m.unknown) {
+	if err == nil && m.x.learnIDs(slices.Concat(m.verdict.unknown, m.leaving.unknown)) {
 		err = m.dry(body)
 	}
 	if err == nil && m.replica {
@@ -73,14 +81,14 @@ func (m *fetchMap) measure(body []byte) error {
 
 func (m *fetchMap) dry(body []byte) error {
 	m.walk(body, true)
-	return m.checked(m.rows.size)
+	return m.checked(m.rows.size + len(m.verdict.codes) + len(m.leaving.codes))
 }
 
 func (m *fetchMap) walk(body []byte, dry bool) {
 	before, version := m.counts, m.x.Version
 	m.start(body, version >= 12, dry)
 	m.rows = m.rows.next(m.in.flexible, dry)
-	m.counts, m.unknown = fetchCounts{}, nil
+	m.counts = fetchCounts{}
 
 	in := &m.in
 	if version <= 14 {
@@ -92,6 +100,7 @@ func (m *fetchMap) walk(body []byte, dry bool) {
 	at := in.at
 	m.counts.topics = in.array(m.smallestTopic(version >= 13))
 	m.recount(dry, at, m.counts.topics, before.refused)
+	m.verdict.start(m.counts.topics, dry)
 	for i := 0; i < m.counts.topics && in.err == nil; i++ {
 		m.topic()
 	}
@@ -99,6 +108,7 @@ func (m *fetchMap) walk(body []byte, dry bool) {
 		at = in.at
 		m.counts.forgotten = in.array(m.smallestTopic(version >= 13))
 		m.recount(dry, at, m.counts.forgotten, before.dropped)
+		m.leaving.start(m.counts.forgotten, dry)
 		for i := 0; i < m.counts.forgotten && in.err == nil; i++ {
 			m.forgottenTopic()
 		}
@@ -135,7 +145,7 @@ func (m *fetchMap) topic() {
 	at, code := m.in.at, m.code
 	name, id := m.topicKey(m.x.Version >= 13)
 	if code == 0 {
-		code, m.unknown = m.x.mapTopic(&m.passage, at, name, id, m.unknown)
+		code = m.verdict.mapTopic(m.x, &m.passage, at, name, id)
 	}
 	size := m.partitionSize()
 	n := m.in.array(size)
@@ -183,8 +193,7 @@ func (m *fetchMap) partitionSize() int {
 func (m *fetchMap) forgottenTopic() {
 	at := m.in.at
 	name, id := m.topicKey(m.x.Version >= 13)
-	var code int16
-	code, m.unknown = m.x.mapTopic(&m.passage, at, name, id, m.unknown)
+	code := m.leaving.mapTopic(m.x, &m.passage, at, name, id)
 	m.in.skip(4 * m.in.array(4))
 	if code == 0 {
 		m.dropTags()

@@ -12,10 +12,10 @@ type fetchUnmap struct {
 	rows    []byte
 }
 
-// unmapFetch turns the broker's answer to what was forwarded within session
-// into the client's, who asked for as many refused topics too, whose entries
+// unmapFetch turns the broker's answer to what was forwarded within session,
+// and was judged by rules, into the client's, who asked for as many refused topics too, whose entries
 // are rows.
-func (x *Exchange) unmapFetch(session fetchSession, refused int, rows []byte) func([]byte) ([][]byte, error) {
+func (x *Exchange) unmapFetch(session fetchSession, rules uint64, refused int, rows []byte) func([]byte) ([][]byte, error) {
 	return func(body []byte) ([][]byte, error) {
 		m := fetchUnmap{x: x, refused: refused, rows: rows}
 		m.walk(body, true)
@@ -24,7 +24,7 @@ func (x *Exchange) unmapFetch(session fetchSession, refused int, rows []byte) fu
 		}
 		switch {
 		case session.epoch == epochInitial:
-			x.issuedFetchSession(m.session)
+			x.issuedFetchSession(m.session, rules)
 		case m.code == kerr.FetchSessionIDNotFound.Code:
 			x.lostFetchSession(session.id)
 		}

@@ -144,7 +144,7 @@ func TestFetchSessionsAreFew(t *testing.T) {
 	f.wantNotFound(1, 1)
 	f.wantForwarded(2, 1, 2, 1)
 	f.wantForwarded(0, -1, 0, -1)
-	if diff := cmp.Diff([]int32{2, 3, 4, 5}, f.x.fetchSessions); diff != "" {
+	if diff := cmp.Diff([]issuedSession{{id: 2}, {id: 3}, {id: 4}, {id: 5}}, f.x.fetchSessions, cmp.AllowUnexported(issuedSession{})); diff != "" {
 		t.Errorf("sessions (-want +got):\n%s", diff)
 	}
 }

@@ -13,7 +13,8 @@ import (
 // 8: authorized operations (of the cluster up to 10); 9: flexible; 10: topic
 // ids in answers; 12: and in requests; 13: top-level error (KIP-1102).
 //
-// "All" never reaches a broker: it is asked for this instance's topics by name.
+// "All" never reaches a broker: it is asked for this instance's topics by name,
+// less those that the ACLs keep from the client, which must not know of them.
 func metadata(x *Exchange, req *kmsg.MetadataRequest) (outcome[*kmsg.MetadataResponse], error) {
 	m := metadataMap{
 		x:          x,
@@ -61,7 +62,7 @@ func (m *metadataMap) all(req *kmsg.MetadataRequest) error {
 	}
 	m.every = true
 	req.Topics = make([]kmsg.MetadataRequestTopic, 0, len(names))
-	for _, name := range names {
+	for _, name := range m.x.describableNames(names) {
 		t := kmsg.NewMetadataRequestTopic()
 		t.Topic = &name
 		req.Topics = append(req.Topics, t)
@@ -84,10 +85,14 @@ func (m *metadataMap) byName(req *kmsg.MetadataRequest) {
 			continue
 		}
 		seen[*t.Topic] = true
-		if physical, ok := m.x.physicalTopic(*t.Topic); ok {
+		physical, code := m.x.topic(*t.Topic, m.x.needs.Topic)
+		switch code {
+		case 0:
 			t.Topic = &physical
 			asked = append(asked, t)
-		} else {
+		case codeTopicDenied:
+			m.refuse(place, t.Topic, topicID{}, code)
+		default:
 			m.refuse(place, t.Topic, t.TopicID, codeInvalidTopic)
 		}
 		place++
@@ -110,8 +115,13 @@ func (m *metadataMap) byID(req *kmsg.MetadataRequest) {
 			continue
 		}
 		seen[t.TopicID] = true
-		if _, ok := owned[t.TopicID]; !ok {
-			m.refuse(len(seen)-1, nil, t.TopicID, codeUnknownTopicID)
+		virtual, ok := owned[t.TopicID]
+		if !ok || !m.x.allows(virtual, m.x.needs.Topic) {
+			code := codeUnknownTopicID
+			if ok {
+				code = codeTopicDenied // to Kafka an id is no secret
+			}
+			m.refuse(len(seen)-1, nil, t.TopicID, code)
 			continue
 		}
 		t.Topic = nil

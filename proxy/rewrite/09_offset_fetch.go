@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"weir/tenancy"
@@ -9,7 +11,8 @@ import (
 // OffsetFetch (9) reads groups' offsets. 2: null topics are all, top-level
 // error; 5: leader epoch; 6: flexible; 7: require stable; 8: a batch of groups
 // (KIP-709); 9: KIP-848 members; 10: topics by id. A topic that is not this
-// instance's is dropped from an answer to "all".
+// instance's, or that the client may not describe, is dropped from an answer to
+// "all".
 func offsetFetch(x *Exchange, req *kmsg.OffsetFetchRequest) (outcome[*kmsg.OffsetFetchResponse], error) {
 	if x.Version >= 8 {
 		return offsetFetchGroups(x, req)
@@ -26,7 +29,11 @@ func offsetFetch(x *Exchange, req *kmsg.OffsetFetchRequest) (outcome[*kmsg.Offse
 		return nil
 	}
 	if req.Topics == nil {
-		return forward(unmap), nil
+		return forward(func(resp *kmsg.OffsetFetchResponse) error {
+			err := unmap(resp)
+			resp.Topics = describable(x, resp.Topics, func(t *kmsg.OffsetFetchResponseTopic) string { return t.Topic })
+			return err
+		}), nil
 	}
 	req.Topics, refused = refuseTopics(x, req.Topics, false,
 		func(t *kmsg.OffsetFetchRequestTopic) (*string, *topicID) { return &t.Topic, nil }, offsetFetchRefusal)
@@ -142,10 +149,14 @@ func offsetFetchGroupRefusal(t *kmsg.OffsetFetchRequestGroupTopic, code int16) k
 	return row
 }
 
-// offsetFetchOwned keeps the topics that are this instance's, under its names.
+// offsetFetchOwned keeps the topics that are this instance's and may be
+// described, under its names. Those that were asked for by name or id have been
+// judged before; to do it again harms nobody.
 func offsetFetchOwned(x *Exchange, byID bool, rows []kmsg.OffsetFetchResponseGroupTopic) []kmsg.OffsetFetchResponseGroupTopic {
 	if !byID {
-		return own(x, tenancy.KindTopic, rows, func(t *kmsg.OffsetFetchResponseGroupTopic) *string { return &t.Topic })
+		rows = own(x, tenancy.KindTopic, rows, func(t *kmsg.OffsetFetchResponseGroupTopic) *string { return &t.Topic })
+		return describable(x, rows, func(t *kmsg.OffsetFetchResponseGroupTopic) string { return t.Topic })
 	}
-	return ownIDs(x, rows, func(t *kmsg.OffsetFetchResponseGroupTopic) topicID { return t.TopicID })
+	rows = ownIDs(x, rows, func(t *kmsg.OffsetFetchResponseGroupTopic) topicID { return t.TopicID })
+	return slices.DeleteFunc(rows, func(t kmsg.OffsetFetchResponseGroupTopic) bool { return x.topicByID(t.TopicID, opDescribe) != 0 })
 }

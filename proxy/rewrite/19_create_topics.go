@@ -14,6 +14,9 @@ import (
 //
 // How often a topic is replicated, and where, is the pool's business: every
 // legal replication factor becomes -1.
+//
+// CREATE on the topic or on the cluster is needed; what was made is only shown to
+// those who may describe the topic's configs (ReplicationControlManager).
 func createTopics(x *Exchange, req *kmsg.CreateTopicsRequest) (outcome[*kmsg.CreateTopicsResponse], error) {
 	count := make(map[string]int, len(req.Topics))
 	for _, t := range req.Topics {
@@ -22,6 +25,7 @@ func createTopics(x *Exchange, req *kmsg.CreateTopicsRequest) (outcome[*kmsg.Cre
 	asked := make([]kmsg.CreateTopicsRequestTopic, 0, len(req.Topics))
 	var refused []placed[kmsg.CreateTopicsResponseTopic]
 	at := 0
+	anyTopic := x.cluster(opCreate) == 0
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		n := count[t.Topic]
@@ -29,8 +33,11 @@ func createTopics(x *Exchange, req *kmsg.CreateTopicsRequest) (outcome[*kmsg.Cre
 			continue // the duplicate was answered where it first stood
 		}
 		code, msg := checkNewTopic(x, t)
+		if !anyTopic && !x.allows(t.Topic, x.needs.Topic) {
+			code, msg = codeTopicDenied, new("Authorization failed.") // as ControllerApis
+		}
 		if n > 1 {
-			code, msg = codeInvalidRequest, new("Duplicate topic name.") // as KafkaApis
+			code, msg = codeInvalidRequest, new("Duplicate topic name.") // as ControllerApis
 			count[t.Topic] = 0
 		}
 		if code != 0 {
@@ -117,6 +124,10 @@ func unmapCreated(x *Exchange, t *kmsg.CreateTopicsResponseTopic, learn bool) er
 	}
 	t.Topic = virtual
 	t.ErrorMessage = x.Text(t.ErrorCode, t.ErrorMessage)
+	if t.ErrorCode == 0 && !x.allows(virtual, opDescribeConfigs) {
+		t.ConfigErrorCode = codeTopicDenied
+		t.NumPartitions, t.ReplicationFactor, t.Configs = -1, -1, []kmsg.CreateTopicsResponseTopicConfig{}
+	}
 	kept := t.Configs[:0]
 	for _, c := range t.Configs {
 		if _, settable, visible := topicConfig(c.Name); visible {

@@ -3,7 +3,8 @@ package rewrite
 import "github.com/twmb/franz-go/pkg/kmsg"
 
 // DeleteTopics (20). 1: throttle; 4: flexible; 5: error texts; 6: by id too,
-// and a struct per topic in place of a name.
+// and a struct per topic in place of a name. A topic named by its id that may not
+// be deleted shows its name only to those who may describe it (ControllerApis).
 func deleteTopics(x *Exchange, req *kmsg.DeleteTopicsRequest) (outcome[*kmsg.DeleteTopicsResponse], error) {
 	var refused []placed[kmsg.DeleteTopicsResponseTopic]
 	var asked int
@@ -58,8 +59,13 @@ func deleteTopicsByRow(x *Exchange, req *kmsg.DeleteTopicsRequest) (refused []pl
 			place(&refused, i, refuseDelete(t.Topic, t.TopicID, codeInvalidRequest))
 			continue
 		case byID:
-			if _, ok := owned[t.TopicID]; !ok {
+			virtual, ok := owned[t.TopicID]
+			if !ok {
 				place(&refused, i, refuseDelete(nil, t.TopicID, codeUnknownTopicID))
+				continue
+			}
+			if may := x.may(kmsg.ACLResourceTypeTopic, virtual); !may.Has(x.needs.Topic) {
+				place(&refused, i, refuseDelete(shown(virtual, may.Has(opDescribe)), t.TopicID, codeTopicDenied))
 				continue
 			}
 		default:
@@ -74,6 +80,14 @@ func deleteTopicsByRow(x *Exchange, req *kmsg.DeleteTopicsRequest) (refused []pl
 	}
 	req.Topics = asked
 	return refused
+}
+
+// shown is a name, or null if it must not be shown.
+func shown(name string, show bool) *string {
+	if !show {
+		return nil
+	}
+	return &name
 }
 
 func refuseDelete(name *string, id topicID, code int16) kmsg.DeleteTopicsResponseTopic {

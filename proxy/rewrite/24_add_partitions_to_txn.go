@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"cmp"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -16,16 +18,15 @@ func addPartitionsToTxn(x *Exchange, req *kmsg.AddPartitionsToTxnRequest) (outco
 	if code != 0 {
 		return answer(addPartitionsAnswer(req, func(string) int16 { return code })), nil
 	}
-	legal := func(topic string) bool { _, ok := x.physicalTopic(topic); return ok }
+	codes := make(map[string]int16, len(req.Topics))
+	failed := false
 	for _, t := range req.Topics {
-		if legal(t.Topic) {
-			continue
-		}
+		_, codes[t.Topic] = x.topic(t.Topic, x.needs.Topic)
+		failed = failed || codes[t.Topic] != 0
+	}
+	if failed {
 		return answer(addPartitionsAnswer(req, func(topic string) int16 {
-			if legal(topic) {
-				return kerr.OperationNotAttempted.Code
-			}
-			return kerr.UnknownTopicOrPartition.Code
+			return cmp.Or(codes[topic], kerr.OperationNotAttempted.Code)
 		})), nil
 	}
 	req.TransactionalID = txn

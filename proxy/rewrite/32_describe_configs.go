@@ -9,7 +9,8 @@ import (
 
 // DescribeConfigs (32). 1: synonyms; 3: types and documentation; 4: flexible.
 // Topics and groups are the broker's to answer, less what is hidden; brokers are
-// the gateway's; all else (loggers, client metrics) belongs to the operator.
+// the gateway's and want DESCRIBE_CONFIGS on the cluster; all else (loggers,
+// client metrics) belongs to the operator.
 func describeConfigs(x *Exchange, req *kmsg.DescribeConfigsRequest) (outcome[*kmsg.DescribeConfigsResponse], error) {
 	asked := make([]kmsg.DescribeConfigsRequestResource, 0, len(req.Resources))
 	var rows []placed[kmsg.DescribeConfigsResponseResource]
@@ -23,6 +24,10 @@ func describeConfigs(x *Exchange, req *kmsg.DescribeConfigsRequest) (outcome[*km
 				continue
 			}
 			brokers[r.ResourceName] = true
+			if code := x.cluster(x.needs.Cluster); code != 0 {
+				place(&rows, i, refuseDescribe(&r, code))
+				continue
+			}
 			place(&rows, i, describeBroker(x, &r))
 			continue
 		}

@@ -8,7 +8,7 @@ import (
 
 // DescribeTransactions (65) shows transactions and their partitions. v0. A
 // transaction that commits offsets holds partitions of __consumer_offsets:
-// they, as all that is not this instance's, are dropped.
+// they, as all that is not this instance's or may not be described, are dropped.
 func describeTransactions(x *Exchange, req *kmsg.DescribeTransactionsRequest) (outcome[*kmsg.DescribeTransactionsResponse], error) {
 	type state = kmsg.DescribeTransactionsResponseTransactionState
 	asked := make([]string, 0, len(req.TransactionalIDs))
@@ -26,7 +26,8 @@ func describeTransactions(x *Exchange, req *kmsg.DescribeTransactionsRequest) (o
 	unmap := func(resp *kmsg.DescribeTransactionsResponse) error {
 		rows := own(x, tenancy.KindTxn, resp.TransactionStates, func(s *state) *string { return &s.TransactionalID })
 		for i := range rows {
-			rows[i].Topics = own(x, tenancy.KindTopic, rows[i].Topics, func(t *kmsg.DescribeTransactionsResponseTransactionStateTopic) *string { return &t.Topic })
+			topics := own(x, tenancy.KindTopic, rows[i].Topics, func(t *kmsg.DescribeTransactionsResponseTransactionStateTopic) *string { return &t.Topic })
+			rows[i].Topics = describable(x, topics, func(t *kmsg.DescribeTransactionsResponseTransactionStateTopic) string { return t.Topic })
 		}
 		resp.TransactionStates = splice(rows, refused)
 		return nil

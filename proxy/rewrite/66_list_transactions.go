@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"regexp"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -12,8 +13,8 @@ import (
 // ListTransactions (66) lists the transactions that one broker coordinates;
 // clients ask every broker. 1: duration filter (KIP-994); 2: pattern over
 // transactional ids (KIP-1152). The broker looks at those of the whole pool: the
-// pattern is always set where there is one, and what is not this instance's is
-// dropped in any case.
+// pattern is always set where there is one, and what is not this instance's, or may
+// not be described, is dropped in any case.
 func listTransactions(x *Exchange, req *kmsg.ListTransactionsRequest) (outcome[*kmsg.ListTransactionsResponse], error) {
 	pattern := regexp.QuoteMeta(x.Space.Prefix()) + "(?s:.*)"
 	if p := req.TransactionalIDPattern; p != nil && *p != "" {
@@ -26,7 +27,10 @@ func listTransactions(x *Exchange, req *kmsg.ListTransactionsRequest) (outcome[*
 	}
 	req.TransactionalIDPattern = &pattern // not encoded before v2
 	return forward(func(resp *kmsg.ListTransactionsResponse) error {
-		resp.TransactionStates = own(x, tenancy.KindTxn, resp.TransactionStates, func(s *kmsg.ListTransactionsResponseTransactionState) *string { return &s.TransactionalID })
+		rows := own(x, tenancy.KindTxn, resp.TransactionStates, func(s *kmsg.ListTransactionsResponseTransactionState) *string { return &s.TransactionalID })
+		resp.TransactionStates = slices.DeleteFunc(rows, func(s kmsg.ListTransactionsResponseTransactionState) bool {
+			return !x.may(kmsg.ACLResourceTypeTransactionalId, s.TransactionalID).Has(x.needs.Txn)
+		})
 		return nil
 	}), nil
 }

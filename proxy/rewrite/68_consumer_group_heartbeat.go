@@ -41,6 +41,11 @@ func mapConsumerGroupHeartbeat(x *Exchange, req *kmsg.ConsumerGroupHeartbeatRequ
 		return code
 	}
 	req.Group = group
+	for _, name := range req.SubscribedTopicNames { // before anything else is said of any
+		if !x.allows(name, x.needs.Topic) {
+			return codeTopicDenied
+		}
+	}
 	for i := range req.SubscribedTopicNames {
 		name := &req.SubscribedTopicNames[i]
 		if *name, code = x.topic(*name, x.needs.Topic); code != 0 {

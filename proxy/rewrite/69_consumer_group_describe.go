@@ -1,13 +1,17 @@
 package rewrite
 
 import (
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"weir/tenancy"
 )
 
 // ConsumerGroupDescribe (69) shows KIP-848 groups and their members. 1: member
-// types. Topics that are not this instance's are dropped wherever they stand.
+// types. Topics that are not this instance's are dropped wherever they stand. A
+// group with a topic assigned that the client may not describe is shown as
+// nothing but TOPIC_AUTHORIZATION_FAILED, as in KafkaApis.
 func consumerGroupDescribe(x *Exchange, req *kmsg.ConsumerGroupDescribeRequest) (outcome[*kmsg.ConsumerGroupDescribeResponse], error) {
 	asked, refused := refuseGroups(x, req.Groups, func(group string, code int16) kmsg.ConsumerGroupDescribeResponseGroup {
 		row := kmsg.NewConsumerGroupDescribeResponseGroup()
@@ -23,6 +27,12 @@ func consumerGroupDescribe(x *Exchange, req *kmsg.ConsumerGroupDescribeRequest) 
 			for j := range g.Members {
 				describedMember(x, &g.Members[j])
 			}
+			if slices.ContainsFunc(g.Members, func(m kmsg.ConsumerGroupDescribeResponseGroupMember) bool { return !mayDescribeMember(x, m) }) {
+				denied := kmsg.NewConsumerGroupDescribeResponseGroup()
+				denied.Group, denied.ErrorCode = g.Group, codeTopicDenied
+				denied.ErrorMessage = new("The group has described topic(s) that the client is not authorized to describe.")
+				*g = denied
+			}
 		}
 		resp.Groups = splice(rows, refused)
 		return nil
@@ -33,6 +43,13 @@ func consumerGroupDescribe(x *Exchange, req *kmsg.ConsumerGroupDescribeRequest) 
 	}
 	req.Groups = asked
 	return forward(unmap), nil
+}
+
+// mayDescribeMember reports whether the session may describe every topic that is
+// assigned to a member, whose names are virtual, or will be.
+func mayDescribeMember(x *Exchange, m kmsg.ConsumerGroupDescribeResponseGroupMember) bool {
+	return !slices.ContainsFunc(slices.Concat(m.Assignment.TopicPartitions, m.TargetAssignment.TopicPartitions),
+		func(t kmsg.AssignmentTopicPartition) bool { return !x.allows(t.Topic, x.needs.Topic) })
 }
 
 func describedMember(x *Exchange, m *kmsg.ConsumerGroupDescribeResponseGroupMember) {

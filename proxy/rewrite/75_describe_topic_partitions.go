@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"weir/tenancy"
@@ -16,7 +17,7 @@ import (
 // the cursor's topic among those asked for, also if that topic was deleted
 // between two pages.
 func describeTopicPartitions(x *Exchange, req *kmsg.DescribeTopicPartitionsRequest) (outcome[*kmsg.DescribeTopicPartitionsResponse], error) {
-	m := partitionsMap{x: x, every: len(req.Topics) == 0}
+	m := partitionsMap{x: x, every: len(req.Topics) == 0, refused: map[string]int16{}}
 	if req.Cursor != nil {
 		m.from = req.Cursor.Topic
 		listed := slices.ContainsFunc(req.Topics, func(t kmsg.DescribeTopicPartitionsRequestTopic) bool { return t.Topic == m.from })
@@ -37,10 +38,10 @@ func describeTopicPartitions(x *Exchange, req *kmsg.DescribeTopicPartitionsReque
 		return answer(resp), m.unmap(resp)
 	}
 	if req.Cursor != nil {
-		if physical, ok := x.physicalTopic(req.Cursor.Topic); ok {
+		if physical, code := x.topic(req.Cursor.Topic, x.needs.Topic); code == 0 {
 			req.Cursor.Topic = physical
 		} else {
-			req.Cursor = nil // nothing before it is asked for
+			req.Cursor = nil // it is not asked for, nor anything before it
 		}
 	}
 	return forward(m.unmap), nil
@@ -49,9 +50,9 @@ func describeTopicPartitions(x *Exchange, req *kmsg.DescribeTopicPartitionsReque
 // partitionsMap is what the way back must know of the way there.
 type partitionsMap struct {
 	x       *Exchange
-	every   bool   // all topics were asked for
-	from    string // the cursor's topic, virtual; "" if there is no cursor
-	refused []string
+	every   bool             // all topics were asked for
+	from    string           // the cursor's topic, virtual; "" if there is no cursor
+	refused map[string]int16 // names, with the code of each
 }
 
 // all asks for every topic of the instance from the cursor's on.
@@ -63,6 +64,7 @@ func (m *partitionsMap) all(req *kmsg.DescribeTopicPartitionsRequest) error {
 	if cursor, ok := m.x.physicalTopic(m.from); ok {
 		names = append(names, cursor)
 	}
+	names = m.x.describableNames(names)
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
 		if name < m.x.Space.Physical(tenancy.KindTopic, m.from) {
@@ -82,15 +84,14 @@ func (m *partitionsMap) byName(req *kmsg.DescribeTopicPartitionsRequest) {
 		if t.Topic < m.from {
 			continue
 		}
-		if physical, ok := m.x.physicalTopic(t.Topic); ok {
-			t.Topic = physical
-			asked = append(asked, t)
-		} else {
-			m.refused = append(m.refused, t.Topic)
+		physical, code := m.x.topic(t.Topic, m.x.needs.Topic)
+		if code != 0 {
+			m.refused[t.Topic] = code
+			continue
 		}
+		t.Topic = physical
+		asked = append(asked, t)
 	}
-	slices.Sort(m.refused)
-	m.refused = slices.Compact(m.refused)
 	req.Topics = asked
 }
 
@@ -139,9 +140,9 @@ func (m *partitionsMap) unmap(resp *kmsg.DescribeTopicPartitionsResponse) error 
 		}
 		resp.NextCursor.Topic, next = virtual, virtual
 	}
-	for _, name := range m.refused {
+	for _, name := range slices.Sorted(maps.Keys(m.refused)) {
 		if next == "" || name < next {
-			resp.Topics = append(resp.Topics, refusePartitions(name, codeUnknownTopic))
+			resp.Topics = append(resp.Topics, refusePartitions(name, m.refused[name]))
 		}
 	}
 	return nil

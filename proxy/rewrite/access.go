@@ -23,16 +23,47 @@ const clusterName = "kafka-cluster"
 
 // may returns what the session may do with one resource, by its virtual name.
 func (x *Exchange) may(t kmsg.ACLResourceType, name string) auth.Operations {
-	if x.Guard == nil {
-		return auth.AllOperations
+	may := auth.AllOperations
+	if x.Guard != nil {
+		may = x.Guard.May(t, name)
 	}
-	may := x.Guard.May(t, name)
 	if t == kmsg.ACLResourceTypeTopic {
 		if a, ok := x.Space.Alias(tenancy.KindTopic, name); ok && a.ReadOnly {
 			may &= readOnly
 		}
 	}
 	return may
+}
+
+// mayBytes is may for a name in a buffer; without aliases it does not allocate.
+func (x *Exchange) mayBytes(t kmsg.ACLResourceType, name []byte) auth.Operations {
+	if x.Space.Aliases() != nil {
+		return x.may(t, string(name))
+	}
+	if x.Guard == nil {
+		return auth.AllOperations
+	}
+	return x.Guard.MayBytes(t, name)
+}
+
+// allows reports whether the session may do op with one topic, by its virtual name.
+func (x *Exchange) allows(topic string, op kmsg.ACLOperation) bool {
+	return x.may(kmsg.ACLResourceTypeTopic, topic).Has(op)
+}
+
+// mayAny reports whether the session may do op with any resource of that type
+// (Kafka's authorizeByResourceType). A topic that is only shared can be written
+// by nobody, but every instance can have one of its own.
+func (x *Exchange) mayAny(t kmsg.ACLResourceType, op kmsg.ACLOperation) bool {
+	return x.Guard == nil || x.Guard.MayAny(t, op)
+}
+
+// generation changes with the ACLs in force.
+func (x *Exchange) generation() uint64 {
+	if x.Guard == nil {
+		return 0
+	}
+	return x.Guard.Generation()
 }
 
 // readOnly is what may be done at most with a topic that is only shared.
@@ -43,37 +74,37 @@ const readOnly = auth.Operations(1<<kmsg.ACLOperationRead | 1<<kmsg.ACLOperation
 // UNKNOWN_TOPIC_OR_PARTITION for a name that no topic may have (where Kafka says
 // INVALID_TOPIC_EXCEPTION the rewrite does).
 func (x *Exchange) topic(virtual string, op kmsg.ACLOperation) (physical string, code int16) {
+	if !x.allows(virtual, op) {
+		return "", kerr.TopicAuthorizationFailed.Code
+	}
 	physical, err := x.Space.Topic(virtual)
 	if err != nil {
 		return "", kerr.UnknownTopicOrPartition.Code
 	}
-	if !x.may(kmsg.ACLResourceTypeTopic, virtual).Has(op) {
-		return "", kerr.TopicAuthorizationFailed.Code
-	}
 	return physical, 0
 }
 
-// group is topic for groups: INVALID_GROUP_ID or GROUP_AUTHORIZATION_FAILED.
+// group is topic for groups: GROUP_AUTHORIZATION_FAILED or INVALID_GROUP_ID.
 func (x *Exchange) group(virtual string, op kmsg.ACLOperation) (physical string, code int16) {
+	if !x.may(kmsg.ACLResourceTypeGroup, virtual).Has(op) {
+		return "", kerr.GroupAuthorizationFailed.Code
+	}
 	physical = x.Space.Physical(tenancy.KindGroup, virtual)
 	if virtual == "" || len(physical) > maxIDBytes {
 		return "", kerr.InvalidGroupID.Code
 	}
-	if !x.may(kmsg.ACLResourceTypeGroup, virtual).Has(op) {
-		return "", kerr.GroupAuthorizationFailed.Code
-	}
 	return physical, 0
 }
 
-// txn is topic for transactional ids: INVALID_REQUEST, as Kafka's
-// TransactionCoordinator says for "", or TRANSACTIONAL_ID_AUTHORIZATION_FAILED.
+// txn is topic for transactional ids: TRANSACTIONAL_ID_AUTHORIZATION_FAILED or,
+// as Kafka's TransactionCoordinator says for "", INVALID_REQUEST.
 func (x *Exchange) txn(virtual string, op kmsg.ACLOperation) (physical string, code int16) {
+	if !x.may(kmsg.ACLResourceTypeTransactionalId, virtual).Has(op) {
+		return "", kerr.TransactionalIDAuthorizationFailed.Code
+	}
 	physical = x.Space.Physical(tenancy.KindTxn, virtual)
 	if virtual == "" || len(physical) > maxIDBytes {
 		return "", kerr.InvalidRequest.Code
-	}
-	if !x.may(kmsg.ACLResourceTypeTransactionalId, virtual).Has(op) {
-		return "", kerr.TransactionalIDAuthorizationFailed.Code
 	}
 	return physical, 0
 }

@@ -15,13 +15,19 @@ const autoCreateTimeoutMillis = 5000
 // what came of it: their metadata if the pool has it by now, else
 // LEADER_NOT_AVAILABLE, upon which clients ask again, but some only seconds
 // later. The broker itself never creates: it would not know whose topic it is.
+// As in Kafka CREATE on the topic or on the cluster is needed.
 func (x *Exchange) createMissing(rows []kmsg.MetadataResponseTopic) {
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.TimeoutMillis = autoCreateTimeoutMillis
+	anyTopic := x.cluster(opCreate) == 0
 	missing := make(map[string]*kmsg.MetadataResponseTopic)
 	for i := range rows {
 		row := &rows[i]
 		if row.ErrorCode != codeUnknownTopic || row.Topic == nil {
+			continue
+		}
+		if !anyTopic && !x.allows(*row.Topic, opCreate) {
+			row.ErrorCode, row.TopicID = codeTopicDenied, topicID{}
 			continue
 		}
 		t := kmsg.NewCreateTopicsRequestTopic()

@@ -49,6 +49,12 @@ func own[T any](x *Exchange, kind tenancy.Kind, rows []T, name func(*T) *string)
 	return kept
 }
 
+// describable keeps the topics that the session may describe, by their virtual
+// names; the others must not even be known to exist.
+func describable[T any](x *Exchange, rows []T, name func(*T) string) []T {
+	return slices.DeleteFunc(rows, func(row T) bool { return !x.allows(name(&row), opDescribe) })
+}
+
 // refuseGroups maps a list of groups in place and returns what can be asked of
 // the broker; refuse makes the row of one that is refused with code.
 func refuseGroups[T any](x *Exchange, groups []string, refuse func(group string, code int16) T) (asked []string, refused []placed[T]) {
@@ -75,7 +81,8 @@ type topicRef[T any] func(*T) (name *string, id *topicID)
 // refuseTopics maps the topics of a request and returns what can be asked of
 // the broker, never nil (null often means all). refuse makes the row of a topic
 // that is not forwarded: UNKNOWN_TOPIC_ID for an id that is not this
-// instance's, whosever it is, and UNKNOWN_TOPIC_OR_PARTITION for a name that no
+// instance's, whosever it is, TOPIC_AUTHORIZATION_FAILED where the ACLs do not
+// allow what the row needs, and UNKNOWN_TOPIC_OR_PARTITION for a name that no
 // topic can have.
 func refuseTopics[Q, P any](x *Exchange, topics []Q, byID bool, ref topicRef[Q], refuse func(*Q, int16) P) (asked []Q, refused []placed[P]) {
 	if byID {
@@ -97,10 +104,7 @@ func refuseTopics[Q, P any](x *Exchange, topics []Q, byID bool, ref topicRef[Q],
 // physicalRef maps one topic's name in place, or checks its id.
 func physicalRef(x *Exchange, byID bool, name *string, id *topicID) (code int16) {
 	if byID {
-		if !x.ownsID(*id) {
-			return kerr.UnknownTopicID.Code
-		}
-		return 0
+		return x.topicByID(*id, x.needs.Topic)
 	}
 	physical, code := x.topic(*name, x.needs.Topic)
 	if code == 0 {

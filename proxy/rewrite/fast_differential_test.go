@@ -151,7 +151,7 @@ func TestFetchIsWhatKmsgWouldDo(t *testing.T) {
 
 func checkFetch(t *rapid.T, version int16) {
 	x := fastExchange(kmsg.Fetch, version)
-	x.fetchSessions = []int32{7}
+	x.fetchSessions = []issuedSession{{id: 7}}
 	req := kmsg.NewPtrFetchRequest()
 	generator{t: t, bad: true, tags: true}.fill(reflect.ValueOf(req).Elem())
 	req.SetVersion(version)

@@ -37,7 +37,7 @@ func fuzzMap(f *testing.F, key kmsg.Key) {
 			return
 		}
 		x := fastExchange(key, version)
-		x.fetchSessions = []int32{0x55}
+		x.fetchSessions = []issuedSession{{id: 0x55}}
 		before := bytes.Clone(body)
 		plan, err := api.Plan(x, body)
 		if !bytes.Equal(before, body) {

@@ -36,7 +36,11 @@ func (x *Exchange) operations(asked bool, t kmsg.ACLResourceType, name string) i
 	case kmsg.ACLResourceTypeCluster:
 		supported = clusterOperations
 	}
-	return int32(x.may(t, name) & supported)
+	may := x.may(t, name)
+	if t == kmsg.ACLResourceTypeCluster && !may.Has(opDescribe) {
+		return 0 // as KafkaApis
+	}
+	return int32(may & supported)
 }
 
 // topicID is a topic's id (KIP-516); zero means "by name".

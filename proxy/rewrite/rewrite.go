@@ -36,15 +36,24 @@ type Store interface {
 	WaitApplied(ctx context.Context, rev tenancy.Revision) (ready, of int, err error)
 }
 
+// Guard says what a session may do, by the ACLs in force; *auth.Guard is one.
+// Names are virtual. Any goroutine.
+type Guard interface {
+	May(t kmsg.ACLResourceType, name string) auth.Operations
+	MayBytes(t kmsg.ACLResourceType, name []byte) auth.Operations
+	MayAny(t kmsg.ACLResourceType, op kmsg.ACLOperation) bool
+	Generation() uint64
+}
+
 // Session is what stays the same for all exchanges of one client connection,
 // and the little that Kafka binds to a connection. Map runs on the connection's
 // reading goroutine, Unmap on its answering one: mu guards what both touch.
 type Session struct {
 	Instance  tenancy.InstanceID
 	Space     tenancy.Namespace
-	ClusterID string      // virtual
-	Principal string      // logical, "User:alice"
-	Guard     *auth.Guard // what the ACLs allow; nil: everything
+	ClusterID string // virtual
+	Principal string // logical, "User:alice"
+	Guard     Guard  // what the ACLs allow; nil: everything
 	Pool      Pool
 	Store     Store
 	// Address is where this client reaches a node of the pool: the gateway's own host and port.
@@ -57,7 +66,7 @@ type Session struct {
 	AutoCreate bool
 
 	mu            sync.Mutex
-	fetchSessions []int32           // ids the broker issued on this connection (protocol.md 2.3), oldest first
+	fetchSessions []issuedSession   // those the broker issued on this connection (protocol.md 2.3), oldest first
 	topicIDs      idMemory          // ids known to be this instance's topics
 	groupTypes    map[string]string // virtual group → protocol type seen in JoinGroup (2.5)
 }

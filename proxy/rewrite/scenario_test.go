@@ -37,6 +37,11 @@ import (
 // head instead of a response (or forwarded) is the Error that closes the
 // connection.
 //
+// What the ACLs say is in the head too, with virtual names (* is every name):
+//
+//	deny: topic orders write     all else is allowed
+//	allow-only: cluster describe nothing else is allowed but other allow-only lines
+//
 // Within JSON these stand for values (text/template):
 //
 //	{{id "acme.orders"}}                       a topic's id; {{id ""}} is zero
@@ -51,6 +56,7 @@ type scenario struct {
 	key      int16
 	versions []int16
 	err      string
+	guard    *fakeGuard // nil: everything is allowed
 	files    map[string]string
 }
 
@@ -68,6 +74,9 @@ func (s scenario) run(t *testing.T, version int16) {
 		t.Fatalf("%s v%d is not in the table", kmsg.NameForKey(s.key), version)
 	}
 	x := &Exchange{Session: newSession(s.pool(t)), Ctx: t.Context(), Key: s.key, Version: version}
+	if s.guard != nil {
+		x.Guard = s.guard
+	}
 
 	plan, err := api.Plan(x, s.body(t, "request", version))
 	if s.files["forwarded"] == "" && s.files["response"] == "" {
@@ -207,6 +216,14 @@ func loadScenarios(t testing.TB) []scenario {
 			}
 			if reason, ok := strings.CutPrefix(line, "error:"); ok {
 				s.err = strings.TrimSpace(reason)
+			}
+			for _, head := range []string{"deny:", "allow-only:"} {
+				if rule, ok := strings.CutPrefix(line, head); ok {
+					if s.guard == nil {
+						s.guard = &fakeGuard{}
+					}
+					s.guard.guardLine(t, rule, head == "allow-only:")
+				}
 			}
 		}
 		if len(s.versions) == 0 {

@@ -5,6 +5,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/tenancy"
 )
 
 // What Produce and Fetch share: a topic is keyed by its name or, in newer
@@ -38,30 +40,84 @@ func (s *sink) topicKey(byID bool, name []byte, id topicID) {
 	s.str("", name)
 }
 
+// verdicts are the codes that the dry walk found for a list of topics. The real
+// walk takes them from here and asks nobody again: ACLs and what is known of ids
+// may change in between, and both walks must cut the same.
+type verdicts struct {
+	op      kmsg.ACLOperation // that is needed of each topic
+	most    int               // topics in the list
+	at      int               // the next one
+	codes   []uint8           // of each, all below 128; nil: all are 0
+	unknown []topicID         // dry only: ids that this connection has not used yet
+}
+
+// start rewinds; the dry walk forgets what an earlier one found.
+func (v *verdicts) start(most int, dry bool) {
+	v.most, v.at, v.unknown = most, 0, nil
+	if dry {
+		clear(v.codes)
+	}
+}
+
 // mapTopic maps the topic key that began at byte at and has just been read, or
 // returns the code with which it is refused. A nil name means that the topic is
-// called by its id; an id that is not known to be this instance's is refused
-// and appended to unknown.
-func (x *Exchange) mapTopic(p *passage, at int, name []byte, id topicID, unknown []topicID) (int16, []topicID) {
+// called by its id.
+func (v *verdicts) mapTopic(x *Exchange, p *passage, at int, name []byte, id topicID) (code int16) {
 	if p.in.err != nil {
-		return 0, unknown
+		return 0
 	}
-	if name == nil {
-		if x.ownsID(id) {
-			return 0, unknown
+	if p.fresh.dry {
+		if code = v.judge(x, name, id); code != 0 && v.codes == nil {
+			v.codes = make([]uint8, v.most)
 		}
-		if p.fresh.dry && len(unknown) < maxAsked {
-			unknown = append(unknown, id)
+		if v.codes != nil {
+			v.codes[v.at] = uint8(code)
 		}
-		return kerr.UnknownTopicID.Code, unknown
+	} else if v.codes != nil {
+		code = int16(v.codes[v.at])
 	}
-	prefix := x.Space.Prefix()
-	if !legalTopicBytes(name, len(prefix)) {
-		return kerr.UnknownTopicOrPartition.Code, unknown
+	v.at++
+	if code == 0 && name != nil {
+		p.mapName(x.Space, tenancy.KindTopic, at, name)
 	}
+	return code
+}
+
+// judge is the code with which a topic is refused. An id that is not known to be
+// this instance's is refused and noted as unknown.
+func (v *verdicts) judge(x *Exchange, name []byte, id topicID) (code int16) {
+	switch {
+	case name == nil:
+		code = x.topicByID(id, v.op)
+		if code == kerr.UnknownTopicID.Code && len(v.unknown) < maxAsked {
+			v.unknown = append(v.unknown, id)
+		}
+	case !x.mayBytes(kmsg.ACLResourceTypeTopic, name).Has(v.op):
+		code = kerr.TopicAuthorizationFailed.Code
+	case !legalTopicBytes(name, len(x.Space.Prefix())) && !x.aliased(name):
+		code = kerr.UnknownTopicOrPartition.Code
+	}
+	return code
+}
+
+// aliased reports whether a topic's virtual name is an alias.
+func (x *Exchange) aliased(name []byte) bool {
+	if x.Space.Aliases() == nil {
+		return false
+	}
+	_, ok := x.Space.Alias(tenancy.KindTopic, string(name))
+	return ok
+}
+
+// mapName puts a virtual name that began at byte at and has just been read as
+// the physical one.
+func (p *passage) mapName(space tenancy.Namespace, kind tenancy.Kind, at int, name []byte) {
 	p.cut(at, p.in.at)
-	p.fresh.str(prefix, name)
-	return 0, unknown
+	if space.Aliases() != nil {
+		p.fresh.str(space.Physical(kind, string(name)), nil)
+		return
+	}
+	p.fresh.str(space.Prefix(), name)
 }
 
 // legalTopicBytes is legalTopic without making a string of name.
@@ -91,13 +147,27 @@ func (p *passage) unmapTopic(x *Exchange, byID bool) {
 		}
 		return
 	}
-	prefix := x.Space.Prefix()
-	if len(name) <= len(prefix) || string(name[:len(prefix)]) != prefix {
-		p.in.fail("broker answered with topic %q outside namespace %q", name, prefix)
+	virtual, ok := virtualBytes(x.Space, name)
+	if !ok {
+		p.in.fail("broker answered with topic %q outside namespace %q", name, x.Space.Prefix())
 		return
 	}
 	p.cut(at, p.in.at)
-	p.fresh.str("", name[len(prefix):])
+	p.fresh.str("", virtual)
+}
+
+// virtualBytes is Namespace.Virtual for a topic's name in a buffer; without
+// aliases it does not allocate.
+func virtualBytes(space tenancy.Namespace, physical []byte) (virtual []byte, ok bool) {
+	if space.Aliases() != nil {
+		name, ok := space.Virtual(tenancy.KindTopic, string(physical))
+		return []byte(name), ok && name != ""
+	}
+	prefix := space.Prefix()
+	if len(physical) <= len(prefix) || string(physical[:len(prefix)]) != prefix {
+		return nil, false
+	}
+	return physical[len(prefix):], true
 }
 
 // text replaces a broker's message by what the client may read of it.

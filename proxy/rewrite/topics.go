@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -81,6 +82,15 @@ func (x *Exchange) unmapTopicOrNil(name **string) error {
 	}
 	*name = &virtual
 	return nil
+}
+
+// describableNames keeps those physical names of this instance's topics that the
+// session may describe.
+func (x *Exchange) describableNames(physical []string) []string {
+	return slices.DeleteFunc(physical, func(name string) bool {
+		virtual, ok := x.Space.Virtual(tenancy.KindTopic, name)
+		return !ok || !x.allows(virtual, opDescribe)
+	})
 }
 
 // place adds a row for the subject that stood at place at in the request.
