@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,6 +32,12 @@ const (
 
 type topicID = [16]byte
 
+// lookup is an id that an asker wants to know the name of.
+type lookup struct {
+	asker string
+	id    topicID
+}
+
 // topicIDs maps ids to names. It is never wrong, because an id never changes
 // its name; an entry whose topic was deleted is harmless, since the broker
 // answers for it. Bounded; what is dropped is asked for again.
@@ -43,16 +50,16 @@ type topicIDs struct {
 		m map[topicID]string
 	}
 	mu      sync.Mutex                // never held over I/O
-	unknown map[topicID]time.Time     // not in the pool, until then
-	pending map[topicID]chan struct{} // to be asked for; closed when there is an answer
-	queues  map[string][]topicID      // the same by asker, oldest first; none is empty
+	unknown map[lookup]time.Time     // not in the pool, or not the asker's, until then
+	pending map[lookup]chan struct{} // to be asked for; closed when there is an answer
+	queues  map[string][]topicID     // the same by asker, oldest first; none is empty
 }
 
 func newTopicIDs(maxKnown, maxUnknown int) *topicIDs {
 	t := &topicIDs{
 		max: maxKnown, maxUnknown: maxUnknown, wake: make(chan struct{}, 1),
-		unknown: make(map[topicID]time.Time),
-		pending: make(map[topicID]chan struct{}),
+		unknown: make(map[lookup]time.Time),
+		pending: make(map[lookup]chan struct{}),
 		queues:  make(map[string][]topicID),
 	}
 	t.names.m = make(map[topicID]string)
@@ -71,13 +78,19 @@ func (p *Pool) TopicName(id [16]byte) (name string, ok bool) { return p.topics.n
 // so that one that invents ids holds up only itself. A caller waits 2s at most,
 // and an id for which there was no answer by then counts as not existing. A pool
 // without Metadata v12 knows no ids but those that were learned.
+//
+// An id whose name does not begin with asker is asked for as if it were not
+// known: else the time that it takes would tell an instance which ids others
+// have.
 func (p *Pool) TopicNames(ctx context.Context, asker string, ids [][16]byte) map[[16]byte]string {
 	found := make(map[topicID]string, len(ids))
 	var missing []topicID
 	for _, id := range ids {
-		if name, ok := p.topics.name(id); ok {
+		name, ok := p.topics.name(id)
+		if ok {
 			found[id] = name
-		} else {
+		}
+		if !ok || !strings.HasPrefix(name, asker) {
 			missing = append(missing, id)
 		}
 	}
@@ -124,18 +137,23 @@ func (p *Pool) resolveTopics(ctx context.Context) {
 }
 
 // resolve learns the names of those ids that the pool has.
-func (p *Pool) resolve(ctx context.Context, ids []topicID) error {
+func (p *Pool) resolve(ctx context.Context, batch []lookup) error {
 	ctx, cancel := context.WithTimeout(ctx, resolveWait)
 	defer cancel()
 	req := kmsg.NewPtrMetadataRequest()
-	for _, id := range ids {
+	seen := make(map[topicID]bool, len(batch))
+	for _, l := range batch {
+		if seen[l.id] {
+			continue
+		}
+		seen[l.id] = true
 		t := kmsg.NewMetadataRequestTopic()
-		t.TopicID = id
+		t.TopicID = l.id
 		req.Topics = append(req.Topics, t)
 	}
 	resp, err := p.askOne(ctx, req)
 	if err != nil {
-		p.cfg.Log.Warn("topic ids could not be looked up", "ids", len(ids), "err", err)
+		p.cfg.Log.Warn("topic ids could not be looked up", "ids", len(req.Topics), "err", err)
 		return err
 	}
 	p.learnAll(resp.(*kmsg.MetadataResponse))
@@ -173,10 +191,6 @@ func (t *topicIDs) learn(id topicID, name string) {
 	}
 	t.names.m[id] = name
 	t.names.Unlock()
-
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.unknown, id)
 }
 
 // want returns what to wait for until ids have been asked for. An id that is
@@ -186,16 +200,17 @@ func (t *topicIDs) want(asker string, ids []topicID, now time.Time) []<-chan str
 	defer t.mu.Unlock()
 	var wait []<-chan struct{}
 	for _, id := range ids {
-		if now.Before(t.unknown[id]) || id == (topicID{}) {
+		l := lookup{asker, id}
+		if now.Before(t.unknown[l]) || id == (topicID{}) {
 			continue
 		}
-		c := t.pending[id]
+		c := t.pending[l]
 		if c == nil {
 			if len(t.pending) >= t.maxUnknown || len(t.queues[asker]) >= maxAskedFor {
 				continue
 			}
 			c = make(chan struct{})
-			t.pending[id] = c
+			t.pending[l] = c
 			t.queues[asker] = append(t.queues[asker], id)
 		}
 		wait = append(wait, c)
@@ -211,15 +226,17 @@ func (t *topicIDs) want(asker string, ids []topicID, now time.Time) []<-chan str
 
 // take returns up to n ids that are to be asked for now, in equal parts of those
 // who ask. finish comes before the next take.
-func (t *topicIDs) take(n int) []topicID {
+func (t *topicIDs) take(n int) []lookup {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var batch []topicID
+	var batch []lookup
 	for len(batch) < n && len(t.queues) > 0 {
 		part := max(1, (n-len(batch))/len(t.queues))
 		for asker, queue := range t.queues {
 			k := min(part, len(queue), n-len(batch))
-			batch = append(batch, queue[:k]...)
+			for _, id := range queue[:k] {
+				batch = append(batch, lookup{asker, id})
+			}
 			if t.queues[asker] = queue[k:]; len(queue) == k {
 				delete(t.queues, asker)
 			}
@@ -229,17 +246,17 @@ func (t *topicIDs) take(n int) []topicID {
 }
 
 // finish releases who waits for batch. If it was answered, what is still
-// nameless is not asked for again until unknownFor has passed.
-func (t *topicIDs) finish(batch []topicID, answered bool, now time.Time) {
+// nameless, or is somebody else's, is not asked for again by the same asker until unknownFor has passed.
+func (t *topicIDs) finish(batch []lookup, answered bool, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, id := range batch {
-		if _, ok := t.name(id); answered && !ok {
+	for _, l := range batch {
+		if name, ok := t.name(l.id); answered && (!ok || !strings.HasPrefix(name, l.asker)) {
 			t.forgetOne(now)
-			t.unknown[id] = now.Add(unknownFor)
+			t.unknown[l] = now.Add(unknownFor)
 		}
-		close(t.pending[id])
-		delete(t.pending, id)
+		close(t.pending[l])
+		delete(t.pending, l)
 	}
 }
 
@@ -248,15 +265,15 @@ func (t *topicIDs) forgetOne(now time.Time) {
 	if len(t.unknown) < t.maxUnknown {
 		return
 	}
-	for id, until := range t.unknown {
+	for l, until := range t.unknown {
 		if !now.Before(until) {
-			delete(t.unknown, id)
+			delete(t.unknown, l)
 		}
 	}
-	for id := range t.unknown {
+	for l := range t.unknown {
 		if len(t.unknown) < t.maxUnknown {
 			return
 		}
-		delete(t.unknown, id)
+		delete(t.unknown, l)
 	}
 }

@@ -155,8 +155,8 @@ func TestLearnTopicIgnoresNonsense(t *testing.T) {
 	}
 }
 
-// A topic that was asked for too early is known as soon as it is learned.
-func TestLearnTopicEndsUnknown(t *testing.T) {
+// An id that was refused is not asked for again at once, by the same asker.
+func TestRefusedIDIsNotAskedForAgain(t *testing.T) {
 	ids := newTopicIDs(2, 2)
 	now := time.Unix(0, 0)
 	ids.want("a.", []topicID{id(1)}, now)
@@ -164,10 +164,38 @@ func TestLearnTopicEndsUnknown(t *testing.T) {
 	if wait := ids.want("a.", []topicID{id(1)}, now); len(wait) != 0 {
 		t.Error("an id that was refused just now is asked for again")
 	}
-	ids.learn(id(1), "a.t")
-	if len(ids.unknown) != 0 {
-		t.Error("still counted as unknown")
+	if wait := ids.want("b.", []topicID{id(1)}, now); len(wait) != 1 {
+		t.Error("another asker has to believe it")
 	}
+}
+
+// How long an answer takes does not tell whether an id is somebody's: the pool
+// is asked for another's id as for one that nobody has, though it is known.
+func TestForeignIDTakesAsLongAsAnInventedOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var net kfake.VirtualNetwork
+		c := kafka(t, kfake.NumBrokers(1), kfake.Ports(9092), kfake.ListenFn(net.Listen))
+		p := runPool(t, Config{Bootstrap: c.ListenAddrs(), Dial: net.DialContext, MetadataMaxAge: time.Hour})
+		createTopic(t, c, "victim.t")
+		foreign := c.TopicInfo("victim.t").TopicID
+		p.LearnTopic(foreign, "victim.t")
+		took := func(asker string, ask topicID) time.Duration {
+			start := time.Now()
+			p.TopicNames(t.Context(), asker, []topicID{ask})
+			return time.Since(start)
+		}
+		took("a.", id(1)) // the limiter's first is free
+		invented, first := took("a.", id(2)), took("a.", foreign)
+		if first != invented || invented == 0 {
+			t.Errorf("an invented id took %s, another's %s", invented, first)
+		}
+		if again, twice := took("a.", id(2)), took("a.", foreign); again != 0 || twice != 0 {
+			t.Errorf("asked again, an invented id took %s, another's %s", again, twice)
+		}
+		if own := took("victim.", foreign); own != 0 {
+			t.Errorf("its owner waits %s", own)
+		}
+	})
 }
 
 func BenchmarkTopicName(b *testing.B) {
@@ -200,8 +228,8 @@ func TestInventedIDsHoldUpOnlyTheirAsker(t *testing.T) {
 		t.Fatal("no room for another asker's id")
 	}
 	batch := ids.take(resolveBatch)
-	if !slices.Contains(batch, mine) || len(batch) != resolveBatch {
-		t.Errorf("a batch of %d ids, the honest one among them: %v", len(batch), slices.Contains(batch, mine))
+	if !slices.Contains(batch, lookup{"honest.", mine}) || len(batch) != resolveBatch {
+		t.Errorf("a batch of %d ids, the honest one among them: %v", len(batch), slices.Contains(batch, lookup{"honest.", mine}))
 	}
 	ids.finish(batch, true, now)
 	for len(ids.take(resolveBatch)) > 0 {
