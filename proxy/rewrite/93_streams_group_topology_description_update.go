@@ -26,14 +26,18 @@ func streamsTopologyUpdate(x *Exchange, req *kmsg.StreamsGroupTopologyDescriptio
 }
 
 // mapNode maps the topics of a node. A sink without a topic chooses one for each
-// record; "" stays, since the prefix alone is no name.
+// record. "" is no name and stays; as a sink's topic it is none.
 func mapNode(x *Exchange, n *kmsg.TopologyDescriptionNode) {
 	for i, name := range n.SourceTopics {
 		if name != "" {
 			n.SourceTopics[i] = x.Space.Physical(tenancy.KindTopic, name)
 		}
 	}
-	if n.SinkTopic != nil && *n.SinkTopic != "" {
+	switch {
+	case n.SinkTopic == nil:
+	case *n.SinkTopic == "":
+		n.SinkTopic = nil
+	default:
 		n.SinkTopic = new(x.Space.Physical(tenancy.KindTopic, *n.SinkTopic))
 	}
 }

@@ -88,7 +88,7 @@ func onlyKnown(t *testing.T, known map[string]bool, resp message) {
 func namesIn(m message) map[string]bool {
 	found := map[string]bool{}
 	eachLeaf(reflect.ValueOf(m).Elem(), "", func(field string, v reflect.Value) {
-		if holdsName(field) && !v.IsZero() {
+		if holdsName(m, field, v) && !v.IsZero() {
 			found[reflect.Indirect(v).String()] = true
 		}
 	})

@@ -166,13 +166,10 @@ func checkInternal(info *kmsg.TopicInfo) (code int16, msg *string) {
 // topic. For the same reason a topic that is deleted while its group lives is
 // made anew for a member that could not have made it.
 func checkCreatable(x *Exchange, t *topology) (code int16, msg *string) {
-	if x.cluster(opCreate) == 0 {
-		return 0, nil
-	}
 	missing := make(map[string]string) // physical → virtual
 	for i := range t.Subtopologies {
 		eachInternal(&t.Subtopologies[i], func(info *kmsg.TopicInfo) {
-			if !x.may(kmsg.ACLResourceTypeTopic, info.Topic).Has(opCreate) {
+			if !x.mayCreate(info.Topic) {
 				missing[x.Space.Physical(tenancy.KindTopic, info.Topic)] = info.Topic
 			}
 		})
@@ -193,4 +190,14 @@ func checkCreatable(x *Exchange, t *topology) (code int16, msg *string) {
 		return 0, nil
 	}
 	return codeTopicDenied, new(fmt.Sprintf("Unauthorized to CREATE on topics %s.", strings.Join(slices.Sorted(maps.Values(missing)), ", ")))
+}
+
+// mayCreate reports whether the client may create a topic, by the right to it or
+// to all (KafkaApis). One that is only shared with the instance is never its to
+// make, not even where it has been deleted.
+func (x *Exchange) mayCreate(virtual string) bool {
+	if a, ok := x.Space.Alias(tenancy.KindTopic, virtual); ok && a.ReadOnly {
+		return false
+	}
+	return x.cluster(opCreate) == 0 || x.may(kmsg.ACLResourceTypeTopic, virtual).Has(opCreate)
 }

@@ -17,6 +17,7 @@ func administrative() []kmsg.Key {
 	return []kmsg.Key{
 		kmsg.ListOffsets, kmsg.Metadata, kmsg.CreateTopics, kmsg.DeleteTopics, kmsg.DeleteRecords, kmsg.OffsetForLeaderEpoch,
 		kmsg.DescribeConfigs, kmsg.AlterConfigs, kmsg.CreatePartitions, kmsg.IncrementalAlterConfigs, kmsg.DescribeTopicPartitions,
+		kmsg.DescribeLogDirs, kmsg.ListPartitionReassignments,
 	}
 }
 
@@ -73,6 +74,10 @@ func tidyRequest(m message) {
 				r.Configs[j].Name = "retention.ms"
 			}
 		}
+	case *kmsg.DescribeLogDirsRequest:
+		if req.Topics == nil {
+			req.Topics = []kmsg.DescribeLogDirsRequestTopic{}
+		}
 	case *kmsg.DescribeTopicPartitionsRequest:
 		req.Cursor = nil
 		if len(req.Topics) == 0 {
@@ -108,7 +113,8 @@ func holdsTopicName(field string) bool {
 // gatewaysOwn are the fields that the gateway answers itself.
 func gatewaysOwn(field string) bool {
 	switch field {
-	case "Host", "Port", "ClusterID", "ControllerID", "AuthorizedOperations", "ErrorMessage":
+	case "Host", "Port", "ClusterID", "ControllerID", "AuthorizedOperations", "ErrorMessage",
+		"Dir", "TotalBytes", "UsableBytes":
 		return true
 	}
 	return false
