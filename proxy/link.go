@@ -195,11 +195,14 @@ func (c *conn) dropLink(l *link) {
 	_ = l.conn.Close()
 }
 
-// closeIdleLink closes a broker connection that has not been used for long.
+// closeIdleLink closes a broker connection that has not been used for long. One
+// with a share session stays: the broker would give the records that this client
+// works on to others. (It closes it itself, as any that is silent for long, after
+// connections.max.idle.ms.)
 func (c *conn) closeIdleLink(now time.Time) {
 	c.mu.Lock()
 	l := c.link
-	idle := l != nil && len(c.queue) == 0 && now.Sub(l.lastUsed) > c.srv.cfg.UpstreamIdle
+	idle := l != nil && len(c.queue) == 0 && now.Sub(l.lastUsed) > c.srv.cfg.UpstreamIdle && !c.sess.HoldsShares()
 	if idle {
 		c.link = nil
 	}

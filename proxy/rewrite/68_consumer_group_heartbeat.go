@@ -23,12 +23,16 @@ func consumerGroupHeartbeat(x *Exchange, req *kmsg.ConsumerGroupHeartbeatRequest
 		if resp.Assignment == nil {
 			return nil
 		}
-		if !learnAssignment(x, resp.Assignment) {
+		topics, ok := learnAssignment(x, resp.Assignment.Topics,
+			func(t *kmsg.ConsumerGroupHeartbeatResponseAssignmentTopic) topicID { return t.TopicID })
+		if !ok {
 			unavailable := kmsg.NewConsumerGroupHeartbeatResponse()
 			unavailable.Version, unavailable.ThrottleMillis = resp.Version, resp.ThrottleMillis
 			unavailable.ErrorCode = kerr.CoordinatorNotAvailable.Code
 			*resp = unavailable
+			return nil
 		}
+		resp.Assignment.Topics = topics
 		return nil
 	}), nil
 }
@@ -84,27 +88,27 @@ func ownsAll(x *Exchange, topics []kmsg.ConsumerGroupHeartbeatRequestTopic) bool
 // and remembers their ids. It is false if the pool could not say whose one is:
 // to drop that one would be silent loss, since the broker does not repeat an
 // assignment unless the member seems not to have heard it.
-func learnAssignment(x *Exchange, a *kmsg.ConsumerGroupHeartbeatResponseAssignment) bool {
+func learnAssignment[T any](x *Exchange, topics []T, id func(*T) topicID) ([]T, bool) {
 	var ask []topicID
-	for _, t := range a.Topics {
-		if !x.ownsID(t.TopicID) {
-			ask = append(ask, t.TopicID)
+	for i := range topics {
+		if id := id(&topics[i]); !x.ownsID(id) {
+			ask = append(ask, id)
 		}
 	}
 	if len(ask) == 0 {
-		return true
+		return topics, true
 	}
 	names := x.Pool.TopicNames(x.Ctx, x.Space.Prefix(), ask)
 	for _, id := range ask {
 		if _, ok := names[id]; !ok {
-			return false
+			return nil, false
 		}
 	}
-	a.Topics = slices.DeleteFunc(a.Topics, func(t kmsg.ConsumerGroupHeartbeatResponseAssignmentTopic) bool {
-		physical, asked := names[t.TopicID]
+	topics = slices.DeleteFunc(topics, func(t T) bool {
+		physical, asked := names[id(&t)]
 		_, own := x.Space.Virtual(tenancy.KindTopic, physical)
 		return asked && !own
 	})
 	x.learnIDs(ask)
-	return true
+	return topics, true
 }

@@ -30,7 +30,7 @@ func consumerGroupDescribe(x *Exchange, req *kmsg.ConsumerGroupDescribeRequest) 
 			if slices.ContainsFunc(g.Members, func(m kmsg.ConsumerGroupDescribeResponseGroupMember) bool { return !mayDescribeMember(x, m) }) {
 				denied := kmsg.NewConsumerGroupDescribeResponseGroup()
 				denied.Group, denied.ErrorCode = g.Group, codeTopicDenied
-				denied.ErrorMessage = new("The group has described topic(s) that the client is not authorized to describe.")
+				denied.ErrorMessage = new(hiddenTopics)
 				*g = denied
 			}
 		}

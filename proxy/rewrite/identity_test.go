@@ -22,6 +22,8 @@ func coordinated() []kmsg.Key {
 		kmsg.TxnOffsetCommit, kmsg.DeleteGroups, kmsg.OffsetDelete, kmsg.DescribeProducers, kmsg.DescribeTransactions,
 		kmsg.ListTransactions, kmsg.ConsumerGroupHeartbeat, kmsg.ConsumerGroupDescribe,
 		kmsg.StreamsGroupHeartbeat, kmsg.StreamsGroupDescribe, kmsg.StreamsGroupTopologyDescriptionUpdate,
+		kmsg.ShareGroupHeartbeat, kmsg.ShareGroupDescribe, kmsg.ShareAcknowledge,
+		kmsg.DescribeShareGroupOffsets, kmsg.AlterShareGroupOffsets, kmsg.DeleteShareGroupOffsets,
 	}
 }
 
@@ -36,7 +38,7 @@ func holdsName(m message, field string, v reflect.Value) bool {
 	}
 	return slices.Contains([]string{
 		"Group", "Groups", "Topic", "TransactionalID", "TransactionalIDs", "CoordinatorKey", "CoordinatorKeys", "Key",
-		"SubscribedTopicNames", "SubscribedTopics", "SourceTopics", "RepartitionSinkTopics", "SinkTopic",
+		"SubscribedTopicNames", "SubscribedTopics", "GroupID", "GroupIDs", "SourceTopics", "RepartitionSinkTopics", "SinkTopic",
 	}, field)
 }
 
@@ -197,7 +199,7 @@ func (g filler) fill(v reflect.Value, field string) {
 			g.fill(v.Index(i), field)
 		}
 	case reflect.Pointer:
-		if v.SetZero(); field != "SubscribedTopicRegex" && g.IntN(3) > 0 {
+		if v.SetZero(); field == "GroupID" || field != "SubscribedTopicRegex" && g.IntN(3) > 0 {
 			v.Set(reflect.New(v.Type().Elem()))
 			g.fill(v.Elem(), field)
 		}
@@ -213,8 +215,11 @@ func (g filler) fill(v reflect.Value, field string) {
 		v.SetUint(g.Uint64N(256))
 	default:
 		v.SetInt(int64(g.Uint64()))
-		if field == "CoordinatorType" {
+		switch field {
+		case "CoordinatorType":
 			v.SetInt(int64(g.IntN(2)))
+		case "ShareSessionEpoch":
+			v.SetInt(0) // any other is that of a session, of which there is none
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 // version that goes through kmsg.
 func eachMessage(fn func(api API, m Message)) {
 	for _, api := range Table() {
-		if api.Key == kmsg.Produce || api.Key == kmsg.Fetch || api.Key == kmsg.ApiVersions {
+		if api.Key == kmsg.Produce || api.Key == kmsg.Fetch || api.Key == kmsg.ShareFetch || api.Key == kmsg.ApiVersions {
 			continue // walked by hand; and the answer to ApiVersions is only ever written
 		}
 		for v := api.Min; v <= api.Max; v++ {

@@ -66,9 +66,10 @@ type Session struct {
 	AutoCreate bool
 
 	mu            sync.Mutex
-	fetchSessions []issuedSession   // those the broker issued on this connection (protocol.md 2.3), oldest first
-	topicIDs      idMemory          // ids known to be this instance's topics
-	groupTypes    map[string]string // virtual group → protocol type seen in JoinGroup (2.5)
+	fetchSessions []issuedSession           // those the broker issued on this connection (protocol.md 2.3), oldest first
+	topicIDs      idMemory                  // ids known to be this instance's topics
+	groupTypes    map[string]string         // virtual group → protocol type seen in JoinGroup (2.5)
+	shareSessions map[shareKey]shareSession // opened on this connection
 }
 
 // Exchange is one request on its way through its rewrite.

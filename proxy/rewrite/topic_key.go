@@ -214,6 +214,25 @@ func (p *passage) endpoints(x *Exchange) {
 
 func (p *passage) rewriteEndpoints(x *Exchange, payload []byte) []byte {
 	in, out := cursor{body: payload, flexible: true}, sink{flexible: true}
+	endpointList(x, &in, &out)
+	if in.end(); in.err != nil {
+		p.in.fail("node_endpoints: %w", in.err)
+	}
+	return out.b
+}
+
+// plainEndpoints replaces the addresses in a list of node_endpoints that is not
+// tagged (KIP-932).
+func (p *passage) plainEndpoints(x *Exchange) {
+	at, out := p.in.at, sink{flexible: true}
+	if endpointList(x, &p.in, &out); p.in.err == nil && len(out.b) > 1 {
+		p.cut(at, p.in.at)
+		p.fresh.raw(out.b)
+	}
+}
+
+// endpointList copies a list of node_endpoints with the gateway's addresses.
+func endpointList(x *Exchange, in *cursor, out *sink) {
 	n := in.array(11)
 	out.count(n)
 	for ; n > 0 && in.err == nil; n-- {
@@ -234,10 +253,6 @@ func (p *passage) rewriteEndpoints(x *Exchange, payload []byte) []byte {
 		}
 		out.noTags()
 	}
-	if in.end(); in.err != nil {
-		p.in.fail("node_endpoints: %w", in.err)
-	}
-	return out.b
 }
 
 // malformed closes the connection for what the client sent.

@@ -40,6 +40,7 @@ func servedByCoordinator(key kmsg.Key) bool {
 	case kmsg.JoinGroup, kmsg.SyncGroup, kmsg.Heartbeat, kmsg.LeaveGroup, kmsg.ConsumerGroupHeartbeat,
 		kmsg.StreamsGroupHeartbeat, kmsg.StreamsGroupTopologyDescriptionUpdate,
 		kmsg.OffsetCommit, kmsg.OffsetFetch, kmsg.OffsetDelete,
+		kmsg.ShareGroupHeartbeat, kmsg.DescribeShareGroupOffsets, kmsg.AlterShareGroupOffsets, kmsg.DeleteShareGroupOffsets,
 		kmsg.InitProducerID, kmsg.AddPartitionsToTxn, kmsg.AddOffsetsToTxn, kmsg.EndTxn, kmsg.TxnOffsetCommit:
 		return true
 	}
@@ -89,6 +90,28 @@ func refusedForGroup(version int16, req kmsg.Request, code int16) kmsg.Response 
 		return offsetFetchFailed(x, req, code)
 	case *kmsg.OffsetDeleteRequest:
 		return &kmsg.OffsetDeleteResponse{ErrorCode: code}
+	}
+	return refusedForShareGroup(req, code)
+}
+
+// refusedForShareGroup is nil unless a share group's coordinator serves the
+// request. Leaders serve ShareFetch and ShareAcknowledge.
+func refusedForShareGroup(req kmsg.Request, code int16) kmsg.Response {
+	switch req := req.(type) {
+	case *kmsg.ShareGroupHeartbeatRequest:
+		return &kmsg.ShareGroupHeartbeatResponse{ErrorCode: code}
+	case *kmsg.AlterShareGroupOffsetsRequest:
+		return &kmsg.AlterShareGroupOffsetsResponse{ErrorCode: code, ErrorMessage: standardText(code)}
+	case *kmsg.DeleteShareGroupOffsetsRequest:
+		return &kmsg.DeleteShareGroupOffsetsResponse{ErrorCode: code, ErrorMessage: standardText(code)}
+	case *kmsg.DescribeShareGroupOffsetsRequest:
+		resp := kmsg.NewPtrDescribeShareGroupOffsetsResponse()
+		for _, group := range req.Groups {
+			row := kmsg.NewDescribeShareGroupOffsetsResponseGroup()
+			row.GroupID, row.ErrorCode = group.GroupID, code
+			resp.Groups = append(resp.Groups, row)
+		}
+		return resp
 	}
 	return nil
 }

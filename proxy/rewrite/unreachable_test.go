@@ -32,6 +32,9 @@ func TestUnreachable(t *testing.T) {
 		&kmsg.TxnOffsetCommitRequest{TransactionalID: txn, Group: "g", Topics: []kmsg.TxnOffsetCommitRequestTopic{{
 			Topic: "a", Partitions: []kmsg.TxnOffsetCommitRequestTopicPartition{{Partition: 3}},
 		}}},
+		&kmsg.ShareGroupHeartbeatRequest{GroupID: "g"},
+		&kmsg.DescribeShareGroupOffsetsRequest{Groups: []kmsg.DescribeShareGroupOffsetsRequestGroup{{GroupID: "g"}}},
+		&kmsg.AlterShareGroupOffsetsRequest{GroupID: "g"}, &kmsg.DeleteShareGroupOffsetsRequest{GroupID: "g"},
 	}
 	for _, req := range requests {
 		eachVersion(t, req, func(t *testing.T, version int16) {
@@ -98,6 +101,14 @@ func codesOf(resp kmsg.Response) (codes []int16) {
 		return []int16{resp.ErrorCode}
 	case *kmsg.OffsetDeleteResponse:
 		return []int16{resp.ErrorCode}
+	case *kmsg.ShareGroupHeartbeatResponse:
+		return []int16{resp.ErrorCode}
+	case *kmsg.AlterShareGroupOffsetsResponse:
+		return []int16{resp.ErrorCode}
+	case *kmsg.DeleteShareGroupOffsetsResponse:
+		return []int16{resp.ErrorCode}
+	case *kmsg.DescribeShareGroupOffsetsResponse:
+		codes = append(codes, resp.Groups[0].ErrorCode)
 	case *kmsg.InitProducerIDResponse:
 		return []int16{resp.ErrorCode}
 	case *kmsg.AddOffsetsToTxnResponse:
