@@ -56,7 +56,7 @@ type metadataMap struct {
 
 // all asks for every topic of the instance by name.
 func (m *metadataMap) all(req *kmsg.MetadataRequest) error {
-	names, err := m.x.Pool.ListTopics(m.x.Ctx, m.x.Space.Prefix())
+	names, err := m.x.listTopics()
 	if err != nil {
 		return &Error{Reason: ReasonNoUpstream, Err: fmt.Errorf("listing topics for Metadata: %w", err)}
 	}

@@ -76,6 +76,9 @@ func checkNewTopic(x *Exchange, t *kmsg.CreateTopicsRequestTopic) (code int16, m
 	if _, ok := x.physicalTopic(t.Topic); !ok {
 		return codeInvalidTopic, standardText(codeInvalidTopic)
 	}
+	if x.shared(t.Topic) {
+		return codeTopicExists, standardText(codeTopicExists) // also where its owner has deleted it
+	}
 	if len(t.ReplicaAssignment) > 0 {
 		return codeAssignment, new("brokers cannot be chosen here; leave the assignment out")
 	}

@@ -5,6 +5,8 @@ import "github.com/twmb/franz-go/pkg/kmsg"
 // DeleteTopics (20). 1: throttle; 4: flexible; 5: error texts; 6: by id too,
 // and a struct per topic in place of a name. A topic named by its id that may not
 // be deleted shows its name only to those who may describe it (ControllerApis).
+// One that is only shared with this instance is its owner's to delete: to those
+// POLICY_VIOLATION.
 func deleteTopics(x *Exchange, req *kmsg.DeleteTopicsRequest) (outcome[*kmsg.DeleteTopicsResponse], error) {
 	var refused []placed[kmsg.DeleteTopicsResponseTopic]
 	var asked int
@@ -39,7 +41,7 @@ func deleteTopicNames(x *Exchange, names []string) (asked []string, refused []pl
 		func(name *string) *string { return name },
 		func(name *string, code int16) kmsg.DeleteTopicsResponseTopic {
 			virtual := *name
-			return refuseDelete(&virtual, topicID{}, code)
+			return refuseDelete(&virtual, topicID{}, x.deleteCode(virtual, code))
 		})
 }
 
@@ -65,13 +67,13 @@ func deleteTopicsByRow(x *Exchange, req *kmsg.DeleteTopicsRequest) (refused []pl
 				continue
 			}
 			if may := x.may(kmsg.ACLResourceTypeTopic, virtual); !may.Has(x.needs.Topic) {
-				place(&refused, i, refuseDelete(shown(virtual, may.Has(opDescribe)), t.TopicID, codeTopicDenied))
+				place(&refused, i, refuseDelete(shown(virtual, may.Has(opDescribe)), t.TopicID, x.deleteCode(virtual, codeTopicDenied)))
 				continue
 			}
 		default:
 			physical, code := x.topic(*t.Topic, x.needs.Topic)
 			if code != 0 {
-				place(&refused, i, refuseDelete(t.Topic, topicID{}, code))
+				place(&refused, i, refuseDelete(t.Topic, topicID{}, x.deleteCode(*t.Topic, code)))
 				continue
 			}
 			t.Topic = &physical
@@ -88,6 +90,15 @@ func shown(name string, show bool) *string {
 		return nil
 	}
 	return &name
+}
+
+// deleteCode is why a topic cannot be deleted: code, but for a shared one that
+// the client may know of.
+func (x *Exchange) deleteCode(virtual string, code int16) int16 {
+	if code == codeTopicDenied && x.shared(virtual) && x.may(kmsg.ACLResourceTypeTopic, virtual).Has(opDescribe) {
+		return codePolicyViolation
+	}
+	return code
 }
 
 func refuseDelete(name *string, id topicID, code int16) kmsg.DeleteTopicsResponseTopic {

@@ -1,7 +1,6 @@
 package rewrite
 
 import (
-	"regexp"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -16,10 +15,10 @@ import (
 // pattern is always set where there is one, and what is not this instance's, or may
 // not be described, is dropped in any case.
 func listTransactions(x *Exchange, req *kmsg.ListTransactionsRequest) (outcome[*kmsg.ListTransactionsResponse], error) {
-	pattern := regexp.QuoteMeta(x.Space.Prefix()) + "(?s:.*)"
+	pattern := x.everyPattern(tenancy.KindTxn)
 	if p := req.TransactionalIDPattern; p != nil && *p != "" {
 		var err error
-		if pattern, err = x.physicalPattern(*p); err != nil {
+		if pattern, err = x.physicalPattern(tenancy.KindTxn, *p); err != nil {
 			resp := kmsg.NewPtrListTransactionsResponse()
 			resp.ErrorCode = kerr.InvalidRegularExpression.Code
 			return answer(resp), nil

@@ -57,7 +57,7 @@ func mapConsumerGroupHeartbeat(x *Exchange, req *kmsg.ConsumerGroupHeartbeatRequ
 		}
 	}
 	if p := req.SubscribedTopicRegex; p != nil && *p != "" {
-		pattern, err := x.physicalPattern(*p)
+		pattern, err := x.physicalPattern(tenancy.KindTopic, *p)
 		if err != nil {
 			return kerr.InvalidRegularExpression.Code
 		}

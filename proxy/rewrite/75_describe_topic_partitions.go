@@ -11,7 +11,9 @@ import (
 )
 
 // DescribeTopicPartitions (75) is Metadata for topics, in pages (KIP-966). v0.
-// The order of pages is that of names, and a prefix does not change it.
+// The order of pages is that of names, and a prefix does not change it. Aliases
+// do: then a page ends at the latest where the broker's order leaves the client's,
+// and the cursor says how to go on.
 //
 // No topics means all: the broker is asked for this instance's by name. It wants
 // the cursor's topic among those asked for, also if that topic was deleted
@@ -32,6 +34,7 @@ func describeTopicPartitions(x *Exchange, req *kmsg.DescribeTopicPartitionsReque
 	} else {
 		m.byName(req)
 	}
+	m.cut(req)
 	if len(req.Topics) == 0 {
 		// None left; none would mean every topic of the pool.
 		resp := kmsg.NewPtrDescribeTopicPartitionsResponse()
@@ -52,12 +55,13 @@ type partitionsMap struct {
 	x       *Exchange
 	every   bool             // all topics were asked for
 	from    string           // the cursor's topic, virtual; "" if there is no cursor
+	rest    string           // where the next page begins at the latest, virtual; "": all is asked for
 	refused map[string]int16 // names, with the code of each
 }
 
 // all asks for every topic of the instance from the cursor's on.
 func (m *partitionsMap) all(req *kmsg.DescribeTopicPartitionsRequest) error {
-	names, err := m.x.Pool.ListTopics(m.x.Ctx, m.x.Space.Prefix())
+	names, err := m.x.listTopics()
 	if err != nil {
 		return &Error{Reason: ReasonNoUpstream, Err: fmt.Errorf("listing topics for DescribeTopicPartitions: %w", err)}
 	}
@@ -65,9 +69,9 @@ func (m *partitionsMap) all(req *kmsg.DescribeTopicPartitionsRequest) error {
 		names = append(names, cursor)
 	}
 	names = m.x.describableNames(names)
-	slices.Sort(names)
+	slices.SortFunc(names, m.x.byVirtualTopic)
 	for _, name := range slices.Compact(names) {
-		if name < m.x.Space.Physical(tenancy.KindTopic, m.from) {
+		if virtual, _ := m.x.Space.Virtual(tenancy.KindTopic, name); virtual < m.from {
 			continue
 		}
 		t := kmsg.NewDescribeTopicPartitionsRequestTopic()
@@ -93,6 +97,21 @@ func (m *partitionsMap) byName(req *kmsg.DescribeTopicPartitionsRequest) {
 		asked = append(asked, t)
 	}
 	req.Topics = asked
+}
+
+// cut leaves, of what is asked for, what is first in the order of virtual names
+// and in the same order by physical ones.
+func (m *partitionsMap) cut(req *kmsg.DescribeTopicPartitionsRequest) {
+	if len(m.x.Space.Aliases()) == 0 {
+		return
+	}
+	slices.SortFunc(req.Topics, func(a, b kmsg.DescribeTopicPartitionsRequestTopic) int { return m.x.byVirtualTopic(a.Topic, b.Topic) })
+	for i := 1; i < len(req.Topics); i++ {
+		if req.Topics[i].Topic < req.Topics[i-1].Topic {
+			m.rest, _ = m.x.Space.Virtual(tenancy.KindTopic, req.Topics[i].Topic)
+			req.Topics = req.Topics[:i]
+		}
+	}
 }
 
 // badCursor is what a broker makes of a cursor that it cannot follow: its
@@ -139,6 +158,9 @@ func (m *partitionsMap) unmap(resp *kmsg.DescribeTopicPartitionsResponse) error 
 			return err
 		}
 		resp.NextCursor.Topic, next = virtual, virtual
+	} else if m.rest != "" {
+		resp.NextCursor = new(kmsg.NewDescribeTopicPartitionsResponseNextCursor())
+		resp.NextCursor.Topic, next = m.rest, m.rest
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.refused)) {
 		if next == "" || name < next {

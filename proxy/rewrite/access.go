@@ -27,10 +27,8 @@ func (x *Exchange) may(t kmsg.ACLResourceType, name string) auth.Operations {
 	if x.Guard != nil {
 		may = x.Guard.May(t, name)
 	}
-	if t == kmsg.ACLResourceTypeTopic {
-		if a, ok := x.Space.Alias(tenancy.KindTopic, name); ok && a.ReadOnly {
-			may &= readOnly
-		}
+	if t == kmsg.ACLResourceTypeTopic && x.shared(name) {
+		may &= readOnly
 	}
 	return may
 }

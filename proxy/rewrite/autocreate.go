@@ -23,7 +23,7 @@ func (x *Exchange) createMissing(rows []kmsg.MetadataResponseTopic) {
 	missing := make(map[string]*kmsg.MetadataResponseTopic)
 	for i := range rows {
 		row := &rows[i]
-		if row.ErrorCode != codeUnknownTopic || row.Topic == nil {
+		if row.ErrorCode != codeUnknownTopic || row.Topic == nil || x.shared(*row.Topic) {
 			continue
 		}
 		if !anyTopic && !x.allows(*row.Topic, opCreate) {

@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -129,7 +130,10 @@ func (s *Session) told(text string) (told string, ok bool) {
 	if s.Foreign == nil || s.Foreign(text) {
 		return "", false
 	}
-	return s.stripPrefix(text), true
+	if s.namesOddAlias(text) {
+		return "", false
+	}
+	return s.virtualText(text)
 }
 
 // standardText is Kafka's general description of a code, which names nothing.
@@ -151,25 +155,59 @@ func speaks(code int16) bool {
 	return false
 }
 
-// stripPrefix removes this instance's prefix where a physical name begins. In
-// "demo.my-demo.x" of instance demo only the first "demo." is a prefix: what
-// precedes the second may stand within a name.
-func (s *Session) stripPrefix(text string) string {
-	prefix := s.Space.Prefix()
+// virtualText replaces physical names by virtual ones. A name is what stands
+// between bytes that no topic's name has: in "demo.my-demo.x" of instance demo
+// only the first "demo." is a prefix. ok is false if the text names what is not
+// this instance's: a topic that collides with one of its own (Kafka takes "demo_x"
+// and "demo.x" for the same and prints the other's name).
+func (s *Session) virtualText(text string) (virtual string, ok bool) {
 	var out strings.Builder
-	for at := 0; ; {
-		i := strings.Index(text[at:], prefix)
-		if i < 0 {
-			out.WriteString(text[at:])
-			return out.String()
+	id := strings.TrimSuffix(s.Space.Prefix(), ".")
+	for len(text) > 0 {
+		n := 0
+		for n < len(text) && nameByte(text[n]) {
+			n++
 		}
-		i += at
-		out.WriteString(text[at:i])
-		if i > 0 && nameByte(text[i-1]) {
-			out.WriteString(prefix)
+		word := text[:n]
+		name := strings.TrimRight(word, ".") // the end of a sentence
+		if virtual, aliased := s.aliasedName(name); aliased {
+			out.WriteString(virtual + word[len(name):])
+		} else {
+			if strings.HasPrefix(word, id+"_") {
+				return "", false
+			}
+			out.WriteString(strings.TrimPrefix(word, s.Space.Prefix()))
 		}
-		at = i + len(prefix)
+		if n < len(text) {
+			out.WriteByte(text[n])
+			n++
+		}
+		text = text[n:]
 	}
+	return out.String(), true
+}
+
+// aliasedName finds the virtual name of an alias of any kind.
+func (s *Session) aliasedName(physical string) (virtual string, ok bool) {
+	for _, kind := range []tenancy.Kind{tenancy.KindTopic, tenancy.KindGroup, tenancy.KindTxn} {
+		if a, ok := s.Space.AliasOf(kind, physical); ok {
+			return a.Virtual, true
+		}
+	}
+	return "", false
+}
+
+// namesOddAlias reports whether text names an alias that virtualText cannot find,
+// because it is not of a topic's characters.
+func (s *Session) namesOddAlias(text string) bool {
+	s.oddOnce.Do(func() {
+		for _, a := range s.Space.Aliases() {
+			if strings.HasSuffix(a.Physical, ".") || strings.ContainsFunc(a.Physical, func(r rune) bool { return r > 127 || !nameByte(byte(r)) }) {
+				s.oddNames = append(s.oddNames, a.Physical)
+			}
+		}
+	})
+	return slices.ContainsFunc(s.oddNames, func(name string) bool { return strings.Contains(text, name) })
 }
 
 // nameByte reports whether c may stand in a topic's name.

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"weir/tenancy"
 )
 
 func TestText(t *testing.T) {
@@ -42,6 +44,29 @@ func TestText(t *testing.T) {
 	x.Foreign = nil
 	if got := x.Text(40, new("acme.x")); *got != "Configuration is invalid." {
 		t.Errorf("without a judge of foreign names %q passed", *got)
+	}
+}
+
+// TestTextHidesAliases: physical names of aliases, and names of the pool that
+// collide with this instance's, are not shown.
+func TestTextHidesAliases(t *testing.T) {
+	x := newSession(newFakePool())
+	x.Space = tenancy.NewNamespace("acme",
+		tenancy.Alias{Kind: tenancy.KindTopic, Virtual: "bills", Physical: "legacy.bills"},
+		tenancy.Alias{Kind: tenancy.KindGroup, Virtual: "g", Physical: "Old group"},
+		tenancy.Alias{Kind: tenancy.KindTopic, Virtual: "under", Physical: "acme_orders"})
+	const standard = "The request attempted to perform an operation on an invalid topic."
+	for msg, want := range map[string]string{
+		"Topic 'acme.legacy_bills' collides with existing topic: legacy.bills": "Topic 'legacy_bills' collides with existing topic: bills",
+		"legacy.bills.":            "bills.",
+		"xlegacy.bills acme.x":     "xlegacy.bills x",
+		"acme_orders is there":     "under is there",
+		"acme_payments is there":   standard,
+		"Group Old group is gone.": standard,
+	} {
+		if got := x.Text(17, &msg); *got != want {
+			t.Errorf("%q became %q, want %q", msg, *got, want)
+		}
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"strings"
+
+	"weir/tenancy"
 )
 
 // maxPatternBytes bounds a client's pattern: one byte of it may become a class
@@ -26,11 +28,17 @@ var errAnchor = errors.New("begin anchor may or may not be at the beginning")
 // that may be either (a*^b) makes an error, answered INVALID_REGULAR_EXPRESSION
 // as every error here. End anchors and word boundaries keep their meaning, the
 // latter since the prefix ends in a byte that is not of a word.
-func (s *Session) physicalPattern(pattern string) (string, error) {
+//
+// Names with an alias are added one by one, if their virtual names match.
+func (s *Session) physicalPattern(kind tenancy.Kind, pattern string) (string, error) {
 	if len(pattern) > maxPatternBytes {
 		return "", errors.New("pattern is longer than 8 KiB")
 	}
 	re, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return "", err
+	}
+	aliased, err := s.aliasedPattern(kind, re)
 	if err != nil {
 		return "", err
 	}
@@ -39,24 +47,91 @@ func (s *Session) physicalPattern(pattern string) (string, error) {
 	if err := a.rewrite(re, nothing); err != nil {
 		return "", err
 	}
-	physical := patternHead(s) + re.String() + patternTail
+	physical := withAliases(patternHead(s)+re.String()+patternTail, aliased)
 	if len(physical) > maxIDBytes { // a Kafka string holds no more
 		return "", errors.New("pattern is too long when written out")
 	}
 	return physical, nil
 }
 
-// virtualPattern takes off what physicalPattern put around a pattern; ok is
-// false if that is not there.
-func (s *Session) virtualPattern(physical string) (pattern string, ok bool) {
-	inner, ok := strings.CutPrefix(physical, patternHead(s))
-	if !ok {
-		return "", false
+// everyPattern is physicalPattern of what matches every name.
+func (s *Session) everyPattern(kind tenancy.Kind) string {
+	var aliased []string
+	for _, a := range s.Space.Aliases() {
+		if a.Kind == kind {
+			aliased = append(aliased, regexp.QuoteMeta(a.Physical))
+		}
 	}
-	return strings.CutSuffix(inner, patternTail)
+	return withAliases(regexp.QuoteMeta(s.Space.Prefix())+"(?s:.*)", aliased)
 }
 
-const patternTail = ")"
+// aliasedPattern returns the physical names, as patterns, of those aliases whose
+// virtual names re matches in full.
+func (s *Session) aliasedPattern(kind tenancy.Kind, re *syntax.Regexp) (aliased []string, err error) {
+	if len(s.Space.Aliases()) == 0 {
+		return nil, nil
+	}
+	full, err := regexp.Compile(`\A(?:` + re.String() + `)\z`)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range s.Space.Aliases() {
+		if a.Kind == kind && full.MatchString(a.Virtual) {
+			aliased = append(aliased, regexp.QuoteMeta(a.Physical))
+		}
+	}
+	return aliased, nil
+}
+
+func withAliases(pattern string, aliased []string) string {
+	if len(aliased) == 0 {
+		return pattern
+	}
+	return aliasedHead + pattern + "|" + strings.Join(aliased, "|") + patternTail
+}
+
+// virtualPattern takes off what physicalPattern put around a pattern, whatever
+// aliases there were; ok is false if that is not there.
+func (s *Session) virtualPattern(physical string) (pattern string, ok bool) {
+	inner, aliased := strings.CutPrefix(physical, aliasedHead)
+	if inner, ok = strings.CutPrefix(inner, patternHead(s)); !ok {
+		return "", false
+	}
+	end := groupEnd(inner)
+	if end < 0 || aliased != strings.HasPrefix(inner[end:], patternTail+"|") || !aliased && end != len(inner)-1 {
+		return "", false
+	}
+	return inner[:end], true
+}
+
+// groupEnd finds the parenthesis that closes the group at whose beginning text
+// stands, -1 if there is none. Text is as syntax.Regexp writes it: within classes
+// brackets are escaped.
+func groupEnd(text string) int {
+	depth, class := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '\\':
+			i++
+		case class:
+			class = c != ']'
+		case c == '[':
+			class = true
+		case c == '(':
+			depth++
+		case c == ')' && depth == 0:
+			return i
+		case c == ')':
+			depth--
+		}
+	}
+	return -1
+}
+
+const (
+	patternTail = ")"
+	aliasedHead = "(?:"
+)
 
 func patternHead(s *Session) string { return regexp.QuoteMeta(s.Space.Prefix()) + "(?:" }
 

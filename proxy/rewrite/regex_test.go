@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"weir/tenancy"
 )
 
 func TestPhysicalPattern(t *testing.T) {
@@ -39,7 +41,7 @@ func TestPhysicalPattern(t *testing.T) {
 	}
 	s := newSession(nil)
 	for _, tt := range tests {
-		got, err := s.physicalPattern(tt.pattern)
+		got, err := s.physicalPattern(tenancy.KindTopic, tt.pattern)
 		if err != nil {
 			got = refused
 		}
@@ -54,7 +56,7 @@ func TestPhysicalPattern(t *testing.T) {
 func TestPhysicalPatternDepth(t *testing.T) {
 	const depth = 300
 	pattern := strings.Repeat("(", depth) + "a" + strings.Repeat("b*)*", depth)
-	if _, err := newSession(nil).physicalPattern(pattern); err != nil {
+	if _, err := newSession(nil).physicalPattern(tenancy.KindTopic, pattern); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -71,7 +73,7 @@ type fataler interface {
 }
 
 func checkPattern(t fataler, s *Session, pattern, name string) {
-	physical, err := s.physicalPattern(pattern)
+	physical, err := s.physicalPattern(tenancy.KindTopic, pattern)
 	if err != nil {
 		return
 	}
@@ -91,7 +93,7 @@ func checkPattern(t fataler, s *Session, pattern, name string) {
 	if !ok {
 		t.Fatalf("%q → %q does not go back", pattern, physical)
 	}
-	if again, err := s.physicalPattern(back); err == nil && matchesAll(t, again, "acme."+name) != want {
+	if again, err := s.physicalPattern(tenancy.KindTopic, back); err == nil && matchesAll(t, again, "acme."+name) != want {
 		t.Fatalf("%q → %q → %q means something else", pattern, physical, back)
 	}
 }
@@ -131,6 +133,81 @@ func genPattern(depth int) *rapid.Generator[string] {
 		return open + sub.Draw(t, "body") + ")" + rapid.SampledFrom([]string{"", "*", "+", "?", "*?", "{0}", "{1}", "{0,1}", "{2}", "{1,}", "{0,2}"}).Draw(t, "loop")
 	})
 	return rapid.OneOf(leaf, pair(""), pair(""), pair("|"), loop, loop)
+}
+
+// TestAliasedPattern: beside what is under the prefix, a pattern matches exactly
+// the physical names of those aliases whose virtual names it matches.
+func TestAliasedPattern(t *testing.T) {
+	s := newSession(nil)
+	s.Space = tenancy.NewNamespace("acme",
+		tenancy.Alias{Kind: tenancy.KindTopic, Virtual: "a", Physical: "legacy.a+(b"},
+		tenancy.Alias{Kind: tenancy.KindTopic, Virtual: "ab.", Physical: "b"},
+		tenancy.Alias{Kind: tenancy.KindTxn, Virtual: "b", Physical: "a"})
+	for pattern, want := range map[string]string{
+		"a":     `(?:acme\.(?:a)|legacy\.a\+\(b)`,
+		"^a.*$": `(?:acme\.(?:(?-ms:(?:)a.*$))|legacy\.a\+\(b|b)`,
+		"b":     `acme\.(?:b)`,
+	} {
+		if got, err := s.physicalPattern(tenancy.KindTopic, pattern); err != nil || got != want {
+			t.Errorf("%q: %q, %v, want %q", pattern, got, err, want)
+		}
+	}
+	if got, want := s.everyPattern(tenancy.KindTxn), `(?:acme\.(?s:.*)|a)`; got != want {
+		t.Errorf("every transactional id is %q, want %q", got, want)
+	}
+	for _, foreign := range []string{"", "a", `(?:acme\.(?:a)`, `acme\.(?:a)|b`, `(?:acme\.(?:a))`, `(?:other\.(?:a)|b)`, `acme\.(?:a`, `acme\.(?:[)`} {
+		if got, ok := s.virtualPattern(foreign); ok {
+			t.Errorf("%q went back to %q", foreign, got)
+		}
+	}
+}
+
+// TestAliasedPatternWall is TestPatternWall with aliases.
+func TestAliasedPatternWall(t *testing.T) {
+	s := newSession(nil)
+	s.Space = tenancy.NewNamespace("acme",
+		tenancy.Alias{Kind: tenancy.KindTopic, Virtual: "a", Physical: "legacy.a+(b"},
+		tenancy.Alias{Kind: tenancy.KindTopic, Virtual: "ab.", Physical: "b"})
+	rapid.Check(t, func(t *rapid.T) {
+		pattern := genPattern(3).Draw(t, "pattern")
+		physical, err := s.physicalPattern(tenancy.KindTopic, pattern)
+		if err != nil {
+			return
+		}
+		for _, name := range []string{"a", "ab.", "b", genName().Draw(t, "name")} {
+			want := matchesAll(t, pattern, name)
+			if got := matchesAll(t, physical, s.Space.Physical(tenancy.KindTopic, name)); got != want {
+				t.Fatalf("%q → %q: name %q: got %v, want %v", pattern, physical, name, got, want)
+			}
+		}
+		for _, outside := range []string{"a", "ab.", "legacy.aab", "other.a", "legacy.a", ""} {
+			if matchesAll(t, physical, outside) {
+				t.Fatalf("%q → %q matches %q outside", pattern, physical, outside)
+			}
+		}
+		back, ok := s.virtualPattern(physical)
+		if !ok {
+			t.Fatalf("%q → %q does not go back", pattern, physical)
+		}
+		if again, err := s.physicalPattern(tenancy.KindTopic, back); err != nil {
+			return // an anchor that was rewritten away from where it may stand
+		} else if again != physical && !matchesSame(t, again, physical) {
+			t.Fatalf("%q → %q → %q → %q", pattern, physical, back, again)
+		}
+		if strings.Contains(back, "legacy") || !matchesSame(t, back, pattern) {
+			t.Fatalf("%q → %q → %q", pattern, physical, back)
+		}
+	})
+}
+
+// matchesSame compares patterns on a few names.
+func matchesSame(t fataler, a, b string) bool {
+	for _, name := range []string{"a", "b", "ab", "ab.", "acme.a", "acme.b", "acme.ab", "acme.ab.", "legacy.a+(b"} {
+		if matchesAll(t, a, name) != matchesAll(t, b, name) {
+			return false
+		}
+	}
+	return true
 }
 
 func FuzzPattern(f *testing.F) {

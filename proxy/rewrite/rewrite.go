@@ -65,6 +65,9 @@ type Session struct {
 	// the pool's default partitions and replicas.
 	AutoCreate bool
 
+	oddOnce  sync.Once
+	oddNames []string // by namesOddAlias
+
 	mu            sync.Mutex
 	fetchSessions []issuedSession           // those the broker issued on this connection (protocol.md 2.3), oldest first
 	topicIDs      idMemory                  // ids known to be this instance's topics

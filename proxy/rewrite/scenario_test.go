@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/tools/txtar"
+
+	"weir/tenancy"
 )
 
 // Scenarios are testdata/<NN_api>/*.txtar, NN being the API key. One file is one
@@ -22,6 +24,7 @@ import (
 //
 //	What this shows, in words.
 //	versions: 0-2,4
+//	alias: topic bills = legacy_bills            optional, any number; with "read-only" behind it a share
 //
 //	-- pool --       optional {"topics": [physical names], "answers": {"<key>": response}};
 //	                 without it the pool holds acme.orders, acme.payments, other.orders
@@ -57,6 +60,7 @@ type scenario struct {
 	versions []int16
 	err      string
 	guard    *fakeGuard // nil: everything is allowed
+	aliases  []tenancy.Alias
 	files    map[string]string
 }
 
@@ -77,6 +81,7 @@ func (s scenario) run(t *testing.T, version int16) {
 	if s.guard != nil {
 		x.Guard = s.guard
 	}
+	x.Space = tenancy.NewNamespace("acme", s.aliases...)
 
 	plan, err := api.Plan(x, s.body(t, "request", version))
 	if s.files["forwarded"] == "" && s.files["response"] == "" {
@@ -127,7 +132,7 @@ func (s scenario) check(t *testing.T, file string, version int16, got []byte) {
 		t.Errorf("%s (-want +got):\n%s", file, diff)
 	}
 	if file == "response" {
-		for _, secret := range []string{"acme.", "other.", "pool.internal"} {
+		for _, secret := range []string{"acme.", "other.", "pool.internal", "legacy"} {
 			if bytes.Contains(bytes.ReplaceAll(got, []byte("acme.weir.test"), nil), []byte(secret)) {
 				t.Errorf("the response holds %q", secret)
 			}
@@ -225,6 +230,9 @@ func loadScenarios(t testing.TB) []scenario {
 					s.guard.guardLine(t, rule, head == "allow-only:")
 				}
 			}
+			if alias, ok := strings.CutPrefix(line, "alias:"); ok {
+				s.aliases = append(s.aliases, parseAlias(t, path, alias))
+			}
 		}
 		if len(s.versions) == 0 {
 			t.Fatalf("%s: no versions", path)
@@ -235,6 +243,19 @@ func loadScenarios(t testing.TB) []scenario {
 		all = append(all, s)
 	}
 	return all
+}
+
+// parseAlias reads "topic bills = legacy_bills read-only".
+func parseAlias(t testing.TB, path, text string) tenancy.Alias {
+	words := strings.Fields(text)
+	if len(words) < 4 || words[2] != "=" || len(words) > 4 && words[4] != "read-only" {
+		t.Fatalf("%s: alias %q is not <kind> <virtual> = <physical> [read-only]", path, text)
+	}
+	a := tenancy.Alias{Kind: tenancy.Kind(words[0]), Virtual: words[1], Physical: words[3], ReadOnly: len(words) > 4}
+	if err := a.Check("acme"); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return a
 }
 
 // parseVersions reads "0-2,4".

@@ -3,6 +3,7 @@ package rewrite
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -93,6 +94,41 @@ func (x *Exchange) describableNames(physical []string) []string {
 	})
 }
 
+// listTopics returns the physical names of all topics of this instance, in order
+// of their virtual names: those under its prefix, and those it has aliases of,
+// which may have been deleted since.
+func (x *Exchange) listTopics() ([]string, error) {
+	names, err := x.Pool.ListTopics(x.Ctx, x.Space.Prefix())
+	if err != nil || len(x.Space.Aliases()) == 0 {
+		return names, err
+	}
+	// The prefixed form of an alias is nobody's.
+	names = slices.DeleteFunc(names, func(name string) bool {
+		_, ok := x.Space.Virtual(tenancy.KindTopic, name)
+		return !ok
+	})
+	for _, a := range x.Space.Aliases() {
+		if a.Kind == tenancy.KindTopic {
+			names = append(names, a.Physical)
+		}
+	}
+	slices.SortFunc(names, x.byVirtualTopic)
+	return slices.Compact(names), nil
+}
+
+// byVirtualTopic orders physical names of this instance's topics as a client does.
+func (s *Session) byVirtualTopic(a, b string) int {
+	va, _ := s.Space.Virtual(tenancy.KindTopic, a)
+	vb, _ := s.Space.Virtual(tenancy.KindTopic, b)
+	return strings.Compare(va, vb)
+}
+
+// shared reports whether a virtual topic is only shared with this instance.
+func (s *Session) shared(virtual string) bool {
+	a, ok := s.Space.Alias(tenancy.KindTopic, virtual)
+	return ok && a.ReadOnly
+}
+
 // place adds a row for the subject that stood at place at in the request.
 func place[R any](rows *[]placed[R], at int, row R) {
 	*rows = append(*rows, placed[R]{at, row})
@@ -102,21 +138,6 @@ func place[R any](rows *[]placed[R], at int, row R) {
 //
 //go:fix inline
 func text(s string) *string { return new(s) }
-
-// listTopics are the physical names of all topics of this instance: those with
-// its prefix, and those that it has under an alias (which may not exist yet).
-func (x *Exchange) listTopics() ([]string, error) {
-	names, err := x.Pool.ListTopics(x.Ctx, x.Space.Prefix())
-	if err != nil {
-		return nil, err
-	}
-	for _, a := range x.Space.Aliases() {
-		if a.Kind == tenancy.KindTopic {
-			names = append(names, a.Physical)
-		}
-	}
-	return names, nil
-}
 
 // describeTopics asks the pool about topics by their physical names.
 func (x *Exchange) describeTopics(physical []string) (*kmsg.MetadataResponse, error) {
