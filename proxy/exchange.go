@@ -39,7 +39,7 @@ func (c *conn) exchange(frame []byte) error {
 
 	plan, err := api.Plan(c.exchangeOf(h), body)
 	if err != nil {
-		return err
+		return c.alarmed(err)
 	}
 	if plan.Request == nil {
 		if plan.Silent {

@@ -135,7 +135,7 @@ func (c *conn) answers(l *link) error {
 		answer := [][]byte{body}
 		if p.unmap != nil {
 			if answer, err = p.unmap(body); err != nil {
-				return err
+				return c.alarmed(err)
 			}
 		}
 		if err := c.answerHead(p, answer); err != nil {

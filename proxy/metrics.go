@@ -3,6 +3,8 @@ package proxy
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/proxy/rewrite"
 )
 
 // metrics of the Kafka face. None has an instance in a label.
@@ -14,6 +16,7 @@ type metrics struct {
 	requests [kmsg.MaxKey + 1]prometheus.Counter // resolved once, by key
 	bytesIn  prometheus.Counter
 	bytesOut prometheus.Counter
+	tripwire *prometheus.CounterVec // by API
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -40,6 +43,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "weir_response_bytes_total", Help: "Bytes of response bodies, before TLS.",
 		}),
 	}
+	m.tripwire = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "weir_tripwire_total", Help: "Answers that would have shown something of the pool and were not sent, by API. Any is a fault.",
+	}, []string{"api"})
+	for _, api := range rewrite.Table() { // at 0 from the start: an alarm is a rise
+		m.tripwire.WithLabelValues(api.Key.Name())
+	}
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "weir_requests_total", Help: "Requests after authentication, by API.",
 	}, []string{"api"})
@@ -50,7 +59,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			m.requests[key] = requests.WithLabelValues(kmsg.NameForKey(int16(key)))
 		}
 	}
-	reg.MustRegister(m.accepted, m.closed, m.sessions, m.links, m.bytesIn, m.bytesOut, requests)
+	reg.MustRegister(m.accepted, m.closed, m.sessions, m.links, m.bytesIn, m.bytesOut, m.tripwire, requests)
 	return m
 }
 

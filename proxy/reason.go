@@ -35,6 +35,7 @@ const (
 	reasonUpstreamAnswer = "broker-answer-unexpected"
 	reasonSlowFrame      = "request-too-slow"
 	reasonSlowReader     = "client-reads-too-slowly"
+	reasonTripwire       = rewrite.ReasonTripwire
 	reasonInternal       = "internal-error"
 )
 

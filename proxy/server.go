@@ -209,7 +209,7 @@ func (s *Server) finished(c *conn, err error) {
 		attrs = append(attrs, "err", shorten(err.Error()))
 	}
 	switch reason {
-	case reasonClientGone, reasonDrained, reasonStopped:
+	case reasonClientGone, reasonDrained, reasonStopped, reasonTripwire: // the latter has its alarm
 		s.cfg.Log.Debug("connection closed", attrs...)
 	default:
 		if fix != "" {

@@ -46,6 +46,7 @@ func (c *conn) openSession() error {
 		Pool:       c.pool,
 		Address:    c.lst.addresses(c.route, view.Instance.ID, c.pool),
 		Foreign:    c.srv.foreign(view.Instance.ID, c.pool),
+		Registered: c.srv.registered,
 		AutoCreate: c.srv.cfg.AutoCreateTopics,
 	}
 	c.node = c.route.node
@@ -56,6 +57,12 @@ func (c *conn) openSession() error {
 	}
 	c.srv.metrics.sessions.Inc()
 	return c.raw.SetDeadline(time.Time{})
+}
+
+// registered reports whether there is an instance of that id.
+func (s *Server) registered(id string) bool {
+	_, ok := s.cfg.Directory.View(tenancy.InstanceID(id))
+	return ok
 }
 
 // foreign tells whether a text names what is not this instance's: a broker's
@@ -83,7 +90,7 @@ func (s *Server) foreign(own tenancy.InstanceID, pool *upstream.Pool) func(text 
 			if !dotted || tenancy.InstanceID(first) == own {
 				continue
 			}
-			if _, ok := s.cfg.Directory.View(tenancy.InstanceID(first)); ok {
+			if s.registered(first) {
 				return true
 			}
 		}

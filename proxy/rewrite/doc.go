@@ -9,7 +9,7 @@
 // There is one file per API key, NN_name.go; keys that no tenant may use and that
 // are only answered are in denied.go. Produce and Fetch walk the body
 // and copy the records; all others go through kmsg (typed.go), after the body
-// has been walked by its layout (layout.go). testdata/fields.tsv classifies
+// has been walked by its layout (layout.go). fields.tsv classifies
 // every field of every key, and a test fails for a field that has no line.
 //
 // It never opens a connection, never reads a record batch, never decides who a

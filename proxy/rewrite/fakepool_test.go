@@ -113,6 +113,7 @@ func newSession(pool Pool) *Session {
 		Foreign: func(text string) bool {
 			return strings.Contains(text, "other.") || strings.Contains(text, "pool.internal")
 		},
+		Registered: func(id string) bool { return id == "acme" || id == "other" },
 	}
 }
 

@@ -95,7 +95,7 @@ func fuzzUnmap(f *testing.F, key kmsg.Key, exchange func(version int16) (request
 			t.Fatal("the broker's body was written to")
 		}
 		if err != nil {
-			if e, ok := errors.AsType[*Error](err); !ok || e.Reason != ReasonBadUpstream {
+			if e, ok := errors.AsType[*Error](err); !ok || e.Reason != ReasonBadUpstream && e.Reason != ReasonTripwire {
 				t.Fatalf("error %v", err)
 			}
 			return

@@ -27,7 +27,7 @@ func eachMessage(fn func(api API, m Message)) {
 }
 
 // fill draws every field of v. name draws a string for the field at path, as in
-// testdata/fields.tsv.
+// fields.tsv.
 func fill(t *rapid.T, v reflect.Value, path string, name func(path string) string) {
 	switch {
 	case v.Type() == reflect.TypeFor[kmsg.Tags]():

@@ -1,7 +1,6 @@
 package rewrite
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -70,7 +69,7 @@ func (s *Session) virtualTopic(physical string) (string, error) {
 func (s *Session) virtualName(kind tenancy.Kind, physical string) (string, error) {
 	virtual, ok := s.Space.Virtual(kind, physical)
 	if !ok {
-		return "", &Error{Reason: ReasonBadUpstream, Err: fmt.Errorf("broker answered with %s %q outside namespace %q", kind, physical, s.Space.Prefix())}
+		return "", s.leak("", string(kind), physical)
 	}
 	return virtual, nil
 }

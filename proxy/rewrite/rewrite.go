@@ -61,6 +61,8 @@ type Session struct {
 	// Foreign says whether a broker's text names something that is not this instance's:
 	// another instance's prefix, a broker's host, the gateway's principal, the pool's cluster id.
 	Foreign func(text string) bool
+	// Registered says whether there is an instance of that id; nil: only this one.
+	Registered func(id string) bool
 	// AutoCreate lets a Metadata request create topics that are missing, with
 	// the pool's default partitions and replicas.
 	AutoCreate bool

@@ -2,8 +2,6 @@ package rewrite
 
 import (
 	"cmp"
-	"encoding/csv"
-	"os"
 	"reflect"
 	"slices"
 	"strconv"
@@ -12,7 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// treatments says of every meaning in testdata/fields.tsv what a rewrite does
+// treatments says of every meaning in fields.tsv what a rewrite does
 // with such a field. A field that kmsg gains has no line and fails
 // TestEveryFieldIsClassified until somebody has thought about it.
 func treatments() map[string]string {
@@ -49,28 +47,15 @@ func fieldPath(key int16, direction, path string) string {
 	return strconv.Itoa(int(key)) + " " + direction + " " + path
 }
 
-// classification is testdata/fields.tsv: field path → meaning.
-func classification(t *testing.T) map[string]string {
-	f, err := os.Open("testdata/fields.tsv")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	r := csv.NewReader(f)
-	r.Comma = '\t'
-	lines, err := r.ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	meanings := map[string]string{}
-	for _, l := range lines[1:] {
-		key, err := strconv.ParseInt(l[0], 10, 16)
-		if err != nil {
-			t.Fatal(err)
+// meanings is fields.tsv: field path → meaning.
+func meanings() map[string]string {
+	all := map[string]string{}
+	for _, lines := range classification() {
+		for _, f := range lines {
+			all[fieldPath(f.key, f.direction, f.path)] = f.meaning
 		}
-		meanings[fieldPath(int16(key), l[2], l[3])] = l[4]
 	}
-	return meanings
+	return all
 }
 
 // namingFields are the paths of the fields of typ that could name something:
@@ -100,7 +85,7 @@ func namingFields(typ reflect.Type, path string) (paths []string) {
 // Raising kmsg can never open a hole: a field that could name something and has
 // no line in the classification fails here.
 func TestEveryFieldIsClassified(t *testing.T) {
-	meanings, known := classification(t), treatments()
+	meanings, known := meanings(), treatments()
 	for _, api := range Table() {
 		key := int16(api.Key)
 		for direction, m := range map[string]any{"req": kmsg.RequestForKey(key), "resp": kmsg.ResponseForKey(key)} {
@@ -108,7 +93,7 @@ func TestEveryFieldIsClassified(t *testing.T) {
 				field := fieldPath(key, direction, path)
 				switch meaning := meanings[field]; {
 				case meaning == "":
-					t.Errorf("%s (%s) has no line in testdata/fields.tsv: what does it name?", field, api.Key.Name())
+					t.Errorf("%s (%s) has no line in fields.tsv: what does it name?", field, api.Key.Name())
 				case known[meaning] == "":
 					t.Errorf("%s (%s) means %q, for which no treatment is known", field, api.Key.Name(), meaning)
 				}

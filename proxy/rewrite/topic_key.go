@@ -143,13 +143,13 @@ func (p *passage) unmapTopic(x *Exchange, byID bool) {
 	}
 	if byID {
 		if !x.ownsID(id) && !x.learnIDs([]topicID{id}) {
-			p.in.fail("broker answered with topic id %x, which is not in namespace %q", id, x.Space.Prefix())
+			p.in.fail("%w", x.strangeID(id))
 		}
 		return
 	}
 	virtual, ok := virtualBytes(x.Space, name)
 	if !ok {
-		p.in.fail("broker answered with topic %q outside namespace %q", name, x.Space.Prefix())
+		p.in.fail("%w", x.leak("", string(tenancy.KindTopic), string(name)))
 		return
 	}
 	p.cut(at, p.in.at)
@@ -168,6 +168,15 @@ func virtualBytes(space tenancy.Namespace, physical []byte) (virtual []byte, ok 
 		return nil, false
 	}
 	return physical[len(prefix):], true
+}
+
+// strangeID is why a topic id of an answer is not passed on: it is another's, or
+// nobody's (any more), which is no cause for alarm.
+func (x *Exchange) strangeID(id topicID) error {
+	for _, physical := range x.Pool.TopicNames(x.Ctx, x.Space.Prefix(), []topicID{id}) {
+		return x.leak("", "topic id", physical)
+	}
+	return fmt.Errorf("broker answered with topic id %x, which is no topic's", id)
 }
 
 // text replaces a broker's message by what the client may read of it.
@@ -260,7 +269,7 @@ func (x *Exchange) malformed(err error) error { return x.closing(ReasonMalformed
 
 // badUpstream closes the connection for what the broker sent.
 func (x *Exchange) badUpstream(err error) error {
-	return x.closing(ReasonBadUpstream, " response", err)
+	return x.tripped(x.closing(ReasonBadUpstream, " response", err))
 }
 
 func (x *Exchange) closing(reason, what string, err error) error {

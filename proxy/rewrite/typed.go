@@ -30,33 +30,43 @@ const heldPerByte = 16
 // byte closes the connection, as Kafka does.
 func typed[Q kmsg.Request, P kmsg.Response](rewrite func(*Exchange, Q) (outcome[P], error)) func(*Exchange, []byte) (Plan, error) {
 	var requests, responses layouts
+	var wire tripwire
 	return func(x *Exchange, body []byte) (Plan, error) {
 		req, _ := kmsg.RequestForKey(x.Key).(Q)
 		req.SetVersion(x.Version)
 		if err := decode(req, requests.of(req), body, maxElements); err != nil {
 			return Plan{}, &Error{Reason: ReasonMalformed, Err: fmt.Errorf("%s v%d: %w", kmsg.NameForKey(x.Key), x.Version, err)}
 		}
+		watch := wire.watch(x, req)
 		out, err := rewrite(x, req)
 		if err != nil {
-			return Plan{}, err
+			return Plan{}, x.tripped(err)
 		}
 		if out.local {
 			out.resp.SetVersion(x.Version)
+			if err := watch.check(out.resp, nil); err != nil {
+				return Plan{}, err
+			}
 			return Plan{Answer: [][]byte{out.resp.AppendTo(nil)}}, nil
 		}
 		return Plan{
 			Request: [][]byte{req.AppendTo(nil)},
 			Held:    heldPerByte * len(body),
 			Unmap: func(body []byte) ([][]byte, error) {
-				if out.unmap == nil {
-					return [][]byte{body}, nil
-				}
 				resp, _ := req.ResponseKind().(P)
 				resp.SetVersion(x.Version)
-				if err := decode(resp, responses.of(resp), body, math.MaxInt); err != nil {
-					return nil, &Error{Reason: ReasonBadUpstream, Err: fmt.Errorf("%s v%d response: %w", kmsg.NameForKey(x.Key), x.Version, err)}
+				if out.unmap == nil && len(wire.responses.of(resp, "resp")) == 0 {
+					return [][]byte{body}, nil
 				}
-				if err := out.unmap(resp); err != nil {
+				if err := decode(resp, responses.of(resp), body, math.MaxInt); err != nil {
+					return nil, x.badUpstream(err)
+				}
+				if out.unmap != nil {
+					if err := out.unmap(resp); err != nil {
+						return nil, x.tripped(err)
+					}
+				}
+				if err := watch.check(resp, body); err != nil {
 					return nil, err
 				}
 				return [][]byte{resp.AppendTo(nil)}, nil
