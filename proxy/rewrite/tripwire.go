@@ -293,6 +293,7 @@ func (a *allowed) value(p *probe, _, f reflect.Value) error {
 		_, _ = mapSubscription(f.Bytes(), a.name)
 	case snareAssignment:
 		_, _ = mapAssignment(f.Bytes(), a.name)
+	case snareHost, snareClient, snareCluster: // never the broker's
 	}
 	return nil
 }

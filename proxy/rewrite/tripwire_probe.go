@@ -141,23 +141,20 @@ func walk(v reflect.Value, level []probe, j judge) error {
 }
 
 func walkField(p *probe, in, f reflect.Value, j judge) error {
-	switch f.Kind() {
-	case reflect.Slice:
-		if f.Type().Elem().Kind() == reflect.Uint8 {
-			return j.value(p, in, f)
-		}
+	switch k := f.Kind(); {
+	case k == reflect.Slice && f.Type().Elem().Kind() != reflect.Uint8:
 		for i := range f.Len() {
 			if err := walkField(p, in, f.Index(i), j); err != nil {
 				return err
 			}
 		}
 		return nil
-	case reflect.Pointer:
+	case k == reflect.Pointer:
 		if f.IsNil() {
 			return nil
 		}
 		return walkField(p, in, f.Elem(), j)
-	case reflect.Struct:
+	case k == reflect.Struct:
 		if p.protocol >= 0 {
 			if kind := f.Field(p.protocol); kind.Kind() == reflect.String {
 				j.protocol(kind.String())
