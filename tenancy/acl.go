@@ -1,6 +1,7 @@
 package tenancy
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -56,6 +57,16 @@ type ACLs struct {
 func (a *ACLs) Made(make func() any) any {
 	a.once.Do(func() { a.made = make() })
 	return a.made
+}
+
+// Compare orders ACLs: those of one type of resource, one name and one pattern
+// stand together.
+func (a ACL) Compare(b ACL) int {
+	return cmp.Or(
+		cmp.Compare(a.Resource, b.Resource), strings.Compare(a.Name, b.Name), cmp.Compare(a.Pattern, b.Pattern),
+		strings.Compare(a.Principal, b.Principal), cmp.Compare(a.Permission, b.Permission),
+		cmp.Compare(a.Operation, b.Operation), strings.Compare(a.Host, b.Host),
+	)
 }
 
 // Check wraps ErrACL if there can be no such ACL. It is what Kafka's
@@ -123,14 +134,16 @@ func aclOperations(t kmsg.ACLResourceType) []kmsg.ACLOperation {
 	return nil
 }
 
-// ACLs reads an instance's ACLs, in a fixed order; ErrNotFound if there is no
+// ACLs reads an instance's ACLs, in order of Compare; ErrNotFound if there is no
 // such instance.
 func (s *Store) ACLs(ctx context.Context, id InstanceID) ([]ACL, error) {
 	fields, err := s.settings(ctx, id, settingsACLs)
 	if err != nil {
 		return nil, err
 	}
-	return decodeSettings[ACL](id, settingsACLs, fields)
+	acls, err := decodeSettings[ACL](id, settingsACLs, fields)
+	slices.SortFunc(acls, ACL.Compare)
+	return acls, err
 }
 
 // ChangeACLs adds and removes ACLs, all or nothing; one that is there already, or

@@ -44,15 +44,12 @@ func (f ACLFilter) pattern(a ACL) bool {
 	return *f.Name == a.Name || a.Name == "*"
 }
 
-// Select returns those of all that any of the filters selects, in their order.
-func Select(all []ACL, filters ...ACLFilter) []ACL {
+// Select returns those that the filter selects, in their order.
+func (f ACLFilter) Select(all []ACL) []ACL {
 	var some []ACL
 	for _, a := range all {
-		for _, f := range filters {
-			if f.Matches(a) {
-				some = append(some, a)
-				break
-			}
+		if f.Matches(a) {
+			some = append(some, a)
 		}
 	}
 	return some

@@ -75,7 +75,7 @@ func (s *fakeStore) DeleteUserVersion(_ context.Context, _ tenancy.InstanceID, n
 func (s *fakeStore) ACLs(context.Context, tenancy.InstanceID) ([]tenancy.ACL, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Collect(maps.Keys(s.acls)), s.err
+	return slices.SortedFunc(maps.Keys(s.acls), tenancy.ACL.Compare), s.err
 }
 
 func (s *fakeStore) ChangeACLs(_ context.Context, _ tenancy.InstanceID, add, remove []tenancy.ACL) (tenancy.Revision, error) {

@@ -82,6 +82,9 @@ func (s scenario) run(t *testing.T, version int16) {
 		x.Guard = s.guard
 	}
 	x.Space = tenancy.NewNamespace("acme", s.aliases...)
+	if store, ok := x.Store.(*fakeStore); ok {
+		defer s.fillStore(t, store)()
+	}
 
 	plan, err := api.Plan(x, s.body(t, "request", version))
 	if s.files["forwarded"] == "" && s.files["response"] == "" {

@@ -22,6 +22,7 @@ func treatments() map[string]string {
 		checked   = "only what this connection was given"
 		passes    = "names nothing of the pool"
 		counted   = "a place in a list that keeps its order"
+		logical   = "the instance's own, never the pool's"
 		unused    = "only in keys that the gateway refuses"
 	)
 	return map[string]string{
@@ -30,7 +31,8 @@ func treatments() map[string]string {
 		"embedded_consumer_assignment": mapped, "embedded_consumer_subscription": mapped,
 		"host": replaced, "port": replaced, "cluster_id": replaced, "client_host": replaced, "authorized_operations": replaced,
 		"log_dir_path": replaced, "topic_index(into sibling arrays)": counted,
-		"principal": unused, "principal_type": unused, "delegation_token": unused, "listener_name": unused,
+		"acl_resource_name": logical, "acl_host": logical, "principal": logical,
+		"principal_type": unused, "delegation_token": unused, "listener_name": unused,
 		"error_message": sanitised,
 		"config_name":   judged, "config_value": judged,
 		"fetch_session_id": checked, "fetch_session_epoch": checked,

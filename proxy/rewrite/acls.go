@@ -1,0 +1,71 @@
+package rewrite
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/tenancy"
+)
+
+// ACLs (29 to 31) are the instance's own and never the pool's: names, principals
+// and hosts are the client's and pass as they are. They are read from the store
+// and not from the directory, so that who has created one finds it.
+
+const (
+	// maxACLFilters is how many filters one request may have: each is held
+	// against every ACL.
+	maxACLFilters = 1000
+	// maxACLRows bounds the rows of one answer, which repeats an ACL for each
+	// filter that selects it.
+	maxACLRows = maxElements
+)
+
+// badFilter says why a filter selects nothing that there could be, or "". Kafka
+// closes the connection on codes that it does not know (DescribeAclsRequest,
+// DeleteAclsRequest: IllegalArgumentException) or answers INVALID_REQUEST
+// (AclControlManager.validateFilter); here it is the latter.
+func badFilter(f tenancy.ACLFilter) string {
+	switch {
+	case f.Resource < kmsg.ACLResourceTypeAny || f.Resource > kmsg.ACLResourceTypeTransactionalId:
+		return fmt.Sprintf("Resource type %d is not supported.", f.Resource)
+	case f.Pattern < kmsg.ACLResourcePatternTypeAny || f.Pattern > kmsg.ACLResourcePatternTypePrefixed:
+		return fmt.Sprintf("Pattern type %d is unknown.", f.Pattern)
+	case f.Operation < kmsg.ACLOperationAny || f.Operation > opTwoPhaseCommit:
+		return fmt.Sprintf("Operation %d is unknown.", f.Operation)
+	case f.Permission < kmsg.ACLPermissionTypeAny || f.Permission > kmsg.ACLPermissionTypeAllow:
+		return fmt.Sprintf("Permission type %d is unknown.", f.Permission)
+	}
+	return ""
+}
+
+// opTwoPhaseCommit is the last operation that Kafka knows (KIP-939); kmsg does
+// not. No ACL of it can be made here.
+const opTwoPhaseCommit kmsg.ACLOperation = 15
+
+// aclFailure is what a client is told of a failure of the store, whose own words
+// are not for it. A change that was only not announced is made: the gateways
+// find it by themselves.
+func aclFailure(err error) (code int16, msg *string) {
+	switch {
+	case err == nil, errors.Is(err, tenancy.ErrUnannounced):
+		return 0, nil
+	case errors.Is(err, tenancy.ErrFull):
+		return codePolicyViolation, new(fmt.Sprintf("There may be %d ACLs at most; nothing was created.", tenancy.MaxACLs))
+	}
+	return kerr.RequestTimedOut.Code, standardText(kerr.RequestTimedOut.Code)
+}
+
+// changeACLs makes a change and waits until it is in force.
+func (x *Exchange) changeACLs(add, remove []tenancy.ACL) (code int16, msg *string) {
+	if len(add) == 0 && len(remove) == 0 {
+		return 0, nil
+	}
+	rev, err := x.Store.ChangeACLs(x.Ctx, x.Instance, add, remove)
+	if err == nil {
+		x.applied(rev)
+	}
+	return aclFailure(err)
+}
