@@ -6,7 +6,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"weir/auth"
 	"weir/tenancy"
 )
 
@@ -63,7 +62,6 @@ func TestTopologyMayNotCreateSharedTopic(t *testing.T) {
 				pool.answers[int16(kmsg.Metadata)] = &kmsg.MetadataResponse{Topics: tt.found}
 			}
 			x := &Exchange{Session: newSession(pool), Ctx: t.Context(), Key: int16(kmsg.StreamsGroupHeartbeat), Version: 1}
-			x.Guard = &auth.Guard{}
 			x.Space = tenancy.NewNamespace("acme", tenancy.Alias{Kind: tenancy.KindTopic, Virtual: "shared", Physical: "legacy", ReadOnly: true})
 			code, msg, forwarded := heartbeatWith(t, x, "own", "shared")
 			if code != tt.code || msg != tt.text {
