@@ -61,7 +61,7 @@ func unmapSubtopology(x *Exchange, s *kmsg.StreamsGroupDescribeResponseGroupTopo
 	may = true
 	judged := func(name *string) *string {
 		if virtual, ok := x.Space.Virtual(tenancy.KindTopic, *name); ok {
-			may = may && x.may(kmsg.ACLResourceTypeTopic, virtual).Has(opDescribe)
+			may = may && x.allows(virtual, x.needs.Topic)
 		}
 		return name
 	}

@@ -86,7 +86,7 @@ func checkTopologyNames(x *Exchange, t *topology) (code int16, msg *string) {
 				prohibited = append(prohibited, *name)
 			case err != nil:
 				invalid = append(invalid, *name)
-			case !x.may(kmsg.ACLResourceTypeTopic, *name).Has(x.needs.Topic):
+			case !x.allows(*name, x.needs.Topic):
 				denied = true
 			}
 		})
@@ -199,5 +199,5 @@ func (x *Exchange) mayCreate(virtual string) bool {
 	if a, ok := x.Space.Alias(tenancy.KindTopic, virtual); ok && a.ReadOnly {
 		return false
 	}
-	return x.cluster(opCreate) == 0 || x.may(kmsg.ACLResourceTypeTopic, virtual).Has(opCreate)
+	return x.cluster(opCreate) == 0 || x.allows(virtual, opCreate)
 }
