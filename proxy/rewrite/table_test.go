@@ -152,7 +152,7 @@ func hidden() map[kmsg.Key]string {
 
 // arriving are the keys whose rows are being written.
 func arriving() []kmsg.Key {
-	return []kmsg.Key{29, 30, 31, 48, 49, 50, 51, 76, 77, 78, 79, 90, 91, 92}
+	return []kmsg.Key{29, 30, 31, 48, 49, 50, 51}
 }
 
 // Every key that there is has been thought about: it is in the table or hidden
