@@ -28,6 +28,7 @@ const (
 	reasonReauth         = "reauthentication-failed"
 	reasonExpired        = "session-expired"
 	reasonRevoked        = "access-revoked"
+	reasonNames          = "aliases-changed"
 	reasonWrongPool      = "wrong-pool"
 	reasonNoPool         = "pool-unknown"
 	reasonUnreachable    = "broker-unreachable"

@@ -35,6 +35,7 @@ const password = "correct horse battery"
 type rig struct {
 	t     *testing.T
 	kafka *kfake.Cluster
+	vnet  *kfake.VirtualNetwork // on which the brokers are
 	store *tenancy.Store
 	dir   *tenancy.Directory
 	srv   *Server
@@ -69,7 +70,7 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(kafka.Close)
-	r := &rig{t: t, kafka: kafka, log: &logBuffer{}}
+	r := &rig{t: t, kafka: kafka, vnet: &vnet, log: &logBuffer{}}
 	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 
 	rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr(), ContextTimeoutEnabled: true})
@@ -178,6 +179,17 @@ func (r *rig) client(id string, opts ...kgo.Opt) *kgo.Client {
 		kgo.SASL(plain.Auth{User: "u@i-" + id, Pass: password}.AsMechanism()),
 		kgo.AllowAutoTopicCreation(),
 	}, opts...)...)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(cl.Close)
+	return cl
+}
+
+// direct connects to the pool itself, past the gateway.
+func (r *rig) direct(opts ...kgo.Opt) *kgo.Client {
+	r.t.Helper()
+	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers("127.0.0.1:9001"), kgo.Dialer(r.vnet.DialContext)}, opts...)...)
 	if err != nil {
 		r.t.Fatal(err)
 	}

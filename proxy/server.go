@@ -228,11 +228,20 @@ func shorten(s string) string {
 	return s
 }
 
-// changed closes the sessions that an instance's new view no longer allows.
+// changed closes the sessions that an instance's new view no longer allows. What
+// names mean is fixed for a session (requests and answers, fetch sessions and ids
+// it remembers must agree): one that does not know of an alias yet leaves at a
+// quiet moment, one that knows an alias that is gone is closed at once.
 func (s *Server) changed(v *tenancy.View) {
 	s.conns.ofInstance(v.Instance.ID, func(c *conn) {
-		if !s.cfg.Auth.Valid(c.principal) {
+		extends, same := v.Space.Extends(c.sess.Space)
+		switch {
+		case !s.cfg.Auth.Valid(c.principal):
 			c.close(&closing{reason: reasonRevoked})
+		case !extends:
+			c.close(&closing{reason: reasonNames})
+		case !same:
+			c.drain()
 		}
 	})
 }

@@ -55,6 +55,12 @@ func (c *conn) openSession() error {
 	if !c.srv.cfg.Auth.Valid(c.principal) {
 		return &closing{reason: reasonRevoked}
 	}
+	// And the names may have changed between View and own.
+	if now, ok := c.srv.cfg.Directory.View(c.principal.Instance); ok {
+		if _, same := now.Space.Extends(c.sess.Space); !same {
+			return &closing{reason: reasonNames}
+		}
+	}
 	c.srv.metrics.sessions.Inc()
 	return c.raw.SetDeadline(time.Time{})
 }
