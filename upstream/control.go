@@ -70,7 +70,7 @@ func (p *Pool) dialControl(ctx context.Context, _, addr string) (net.Conn, error
 // Not for the data path, and not for tenants' groups (the client remembers a
 // coordinator for each name).
 func (p *Pool) Request(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
-	ctx, cancel := withDefaultTimeout(ctx, requestTimeout)
+	ctx, cancel := withDefaultTimeout(ctx)
 	defer cancel()
 	if m, ok := req.(*kmsg.MetadataRequest); ok && m.AllowAutoTopicCreation {
 		dup := *m
@@ -149,11 +149,11 @@ func wrapRequest(p *Pool, req kmsg.Request, err error) error {
 	return fmt.Errorf("pool %q: %s: %w", p.cfg.Name, kmsg.NameForKey(req.Key()), err)
 }
 
-func withDefaultTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+func withDefaultTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(ctx, d)
+	return context.WithTimeout(ctx, requestTimeout)
 }
 
 // sleep waits d or until ctx ends, and says which.

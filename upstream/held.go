@@ -20,7 +20,7 @@ const transactionPattern = 2
 // prefix costs a question about one partition; without it, one listing of the
 // pool. 10s in all if ctx has no deadline.
 func (p *Pool) FirstTopic(ctx context.Context, prefixes ...string) (string, error) {
-	ctx, cancel := withDefaultTimeout(ctx, requestTimeout)
+	ctx, cancel := withDefaultTimeout(ctx)
 	defer cancel()
 	if _, ok := p.Versions(int16(kmsg.DescribeTopicPartitions)); !ok || slices.Contains(prefixes, "") {
 		names, err := p.listAll(ctx, "")
@@ -64,7 +64,7 @@ func hasAnyPrefix(name string, prefixes []string) bool {
 
 // TopicsExist says which of the names are topics of the pool now.
 func (p *Pool) TopicsExist(ctx context.Context, names ...string) (map[string]bool, error) {
-	ctx, cancel := withDefaultTimeout(ctx, requestTimeout)
+	ctx, cancel := withDefaultTimeout(ctx)
 	defer cancel()
 	req := kmsg.NewPtrMetadataRequest()
 	for _, name := range names {
@@ -103,7 +103,7 @@ type Coordinated struct {
 // an error; one that is known to be down coordinates nothing. 10s in all if ctx has
 // no deadline.
 func (p *Pool) Coordinated(ctx context.Context, prefix string) (Coordinated, error) {
-	ctx, cancel := withDefaultTimeout(ctx, requestTimeout)
+	ctx, cancel := withDefaultTimeout(ctx)
 	defer cancel()
 	if _, err := p.control(ctx); err != nil {
 		return Coordinated{}, err

@@ -19,7 +19,7 @@ const listPage = 2000
 // (KIP-966) the answer is as large as what is asked for; without it, it is the
 // whole pool's metadata. 10s in all if ctx has no deadline.
 func (p *Pool) ListTopics(ctx context.Context, prefix string) ([]string, error) {
-	ctx, cancel := withDefaultTimeout(ctx, requestTimeout)
+	ctx, cancel := withDefaultTimeout(ctx)
 	defer cancel()
 	var names []string
 	var err error
