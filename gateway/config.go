@@ -13,8 +13,9 @@ type Config struct {
 	Pools []PoolConfig `yaml:"pools"`
 	// DefaultPool is where new instances are placed. Optional with one pool.
 	DefaultPool string `yaml:"default_pool"`
-	// Plans that instances may have; the first is the default. Optional; [standard] if empty.
-	Plans []string `yaml:"plans"`
+	// Plans that instances may have; the first is the default. Optional; one named
+	// standard if empty.
+	Plans []PlanConfig `yaml:"plans"`
 	// Listeners are where Kafka clients arrive. At least one.
 	Listeners []ListenerConfig `yaml:"listeners"`
 	// Admin is the management face: REST, metrics, health.
@@ -30,6 +31,17 @@ type Config struct {
 
 	// dir is the folder of the file, against which relative names are resolved.
 	dir string
+}
+
+// PlanConfig is what instances of one plan have in common.
+type PlanConfig struct {
+	// Name by which instances refer to the plan; never change it, and keep the plan
+	// for as long as instances have it.
+	Name string `yaml:"name"`
+	// ACLDefault is what holds for a resource of which no ACL of the instance
+	// speaks: allow (Kafka's allow.everyone.if.no.acl.found) or deny. Optional;
+	// allow if empty, and for instances of a plan that is not listed.
+	ACLDefault string `yaml:"acl_default"`
 }
 
 // RedisConfig says where Redis is: url, or addrs with master or cluster.

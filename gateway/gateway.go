@@ -33,8 +33,11 @@ type assembly struct {
 	pepper  []byte
 	pools   []upstream.Config
 	faces   *faces
-	proxy   proxy.Config // limits only; compose fills the rest
-	admin   admin.Config // words only; compose fills the rest
+	// denyByDefault is auth's; nil: no plan does.
+	denyByDefault func(plan string) bool
+
+	proxy proxy.Config // limits only; compose fills the rest
+	admin admin.Config // words only; compose fills the rest
 
 	adminAddress string
 	adminTLS     *keyPair // nil: plain HTTP
@@ -90,7 +93,7 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	}
 
 	a.proxy.Directory, a.proxy.Pools, a.proxy.Store = p.directory, p.pools, p.store
-	a.proxy.Auth = auth.New(auth.Config{Directory: p.directory, Log: a.log, Pepper: a.pepper})
+	a.proxy.Auth = auth.New(auth.Config{Directory: p.directory, Log: a.log, Pepper: a.pepper, DenyByDefault: a.denyByDefault})
 	a.proxy.Registry, a.proxy.Log = registry, a.log
 	a.proxy.Listeners = a.faces.listeners
 

@@ -55,7 +55,7 @@ func (c *Config) assemble(log *slog.Logger, version string) (*assembly, error) {
 			MaxReauth: c.Limits.MaxReauth, AutoCreateTopics: c.Limits.AutoCreateTopics,
 			DrainGrace: c.Drain.Grace, DrainSpread: c.Drain.Spread,
 		},
-		admin: admin.Config{Plans: c.Plans, DefaultPool: c.DefaultPool},
+		admin: admin.Config{Plans: planNames(c.Plans), DefaultPool: c.DefaultPool}, denyByDefault: denyByDefault(c.Plans),
 	}
 	var err error
 	if a.pepper, err = readSecret(c.dir, c.Auth.PepperFile); err != nil {

@@ -18,6 +18,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"weir/tenancy"
 )
 
 // Load reads and checks a configuration file, and the files that it names. Its
@@ -98,8 +100,27 @@ func (v *validator) config(c *Config) {
 	}
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "text", "json")
+	v.plans(c)
+}
+
+func (v *validator) plans(c *Config) {
 	if len(c.Plans) == 0 {
-		c.Plans = []string{"standard"}
+		c.Plans = []PlanConfig{{Name: "standard"}}
+	}
+	seen := make(map[string]bool)
+	for i := range c.Plans {
+		p, at := &c.Plans[i], fmt.Sprintf("plans[%d]", i)
+		v.oneOf(at+".acl_default", p.ACLDefault, aclAllow, aclDeny)
+		if !v.required(at+".name", p.Name) {
+			continue
+		}
+		if err := tenancy.CheckName("plan name", p.Name); err != nil {
+			v.fail(at+".name", codeValue, "%s", err)
+		}
+		if seen[p.Name] {
+			v.fail(at+".name", codeValue, "%q is the name of another plan too", p.Name)
+		}
+		seen[p.Name] = true
 	}
 }
 

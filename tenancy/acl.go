@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -93,6 +94,8 @@ func (a ACL) wrong() string {
 		return "the resource name is empty"
 	case len(a.Name) > MaxACLText:
 		return fmt.Sprintf("the resource name has %d bytes, at most %d", len(a.Name), MaxACLText)
+	case !utf8.ValidString(a.Name) || !utf8.ValidString(a.Principal):
+		return "the resource name or the principal is not UTF-8"
 	case a.Resource == kmsg.ACLResourceTypeCluster && a.Name != ClusterName:
 		return "the only valid name for the cluster resource is " + ClusterName
 	case kind == "" || principal == "":

@@ -99,6 +99,16 @@ func writes() map[string]write {
 			_, err := s.DeleteUser(ctx, "orders", "alice")
 			return err
 		}, done: hasUser("alice", false)},
+		"change acls": {do: func(ctx context.Context, s *Store) error {
+			_, err := s.ChangeACLs(ctx, "orders", []ACL{someACL("new")}, nil)
+			return err
+		}, done: func(t *testing.T, s *Store) bool {
+			acls, err := s.ACLs(t.Context(), "orders")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(acls) == 1
+		}},
 		"put alias": {do: func(ctx context.Context, s *Store) error {
 			_, err := s.PutAliases(ctx, "orders", Alias{KindTopic, "new", "legacy_new", false})
 			return err
@@ -222,7 +232,11 @@ func agrees(t *testing.T, d *Directory, s *Store) bool {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !ok || v.Instance != in || len(v.Users) != len(users) || len(v.Space.Aliases()) != len(aliases) {
+		acls, err := s.ACLs(t.Context(), in.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok || v.Instance != in || len(v.Users) != len(users) || len(v.Space.Aliases()) != len(aliases) || len(v.ACLs.All) != len(acls) {
 			return false
 		}
 	}
