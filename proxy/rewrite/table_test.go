@@ -19,6 +19,7 @@ func treatments() map[string]string {
 		replaced  = "replaced by the gateway's own"
 		sanitised = "passes through Session.Text"
 		judged    = "allow-list"
+		own       = "of this instance's store, which holds nobody else's"
 		checked   = "only what this connection was given"
 		passes    = "names nothing of the pool"
 		counted   = "a place in a list that keeps its order"
@@ -36,6 +37,8 @@ func treatments() map[string]string {
 		"error_message": sanitised,
 		"config_name":   judged, "config_value": judged,
 		"fetch_session_id": checked, "fetch_session_epoch": checked,
+		"principal": own, "quota_entity": own, "scram_secret": "becomes SCRAM keys, never shown",
+		"quota_entity_type": judged, "quota_key": judged,
 		"node_id": passes, "rack": passes, "producer_id": passes, "throttle_time_ms": passes,
 		"records": passes, "member_id": passes, "instance_id": passes, "client_id": passes, "client_software": passes,
 		"client_text": passes, "protocol_or_assignor": passes, "protocol_type": passes, "group_type": passes, "state": passes,
