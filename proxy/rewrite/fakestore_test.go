@@ -11,11 +11,13 @@ import (
 
 // fakeStore keeps one instance's users, ACLs and quotas in memory.
 type fakeStore struct {
-	err  error // every call's, if not nil
-	most int   // users and entities with quotas there may be; 0: any number
+	err   error // every call's, if not nil
+	most  int   // users and entities with quotas there may be; 0: any number
+	races int   // so many changes of users come too late
 
 	mu     sync.Mutex
 	rev    tenancy.Revision
+	waited tenancy.Revision // of WaitApplied
 	users  map[string]tenancy.User
 	acls   map[tenancy.ACL]bool
 	quotas []tenancy.Quota
@@ -38,6 +40,7 @@ func (s *fakeStore) Users(context.Context, tenancy.InstanceID) ([]tenancy.User, 
 func (s *fakeStore) PutUser(_ context.Context, _ tenancy.InstanceID, u tenancy.User) (tenancy.User, tenancy.Revision, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.race(u.Name)
 	switch was, ok := s.users[u.Name]; {
 	case s.err != nil:
 		return tenancy.User{}, 0, s.err
@@ -56,9 +59,21 @@ func (s *fakeStore) PutUser(_ context.Context, _ tenancy.InstanceID, u tenancy.U
 	return u, s.rev, nil
 }
 
+// race changes a user, as somebody else might who is faster.
+func (s *fakeStore) race(name string) {
+	if s.races == 0 {
+		return
+	}
+	s.races--
+	u := s.users[name]
+	u.Name, u.Version = name, u.Version+1
+	s.users[name] = u
+}
+
 func (s *fakeStore) DeleteUserVersion(_ context.Context, _ tenancy.InstanceID, name string, version int64) (tenancy.Revision, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.race(name)
 	switch was, ok := s.users[name]; {
 	case s.err != nil:
 		return 0, s.err
@@ -103,12 +118,16 @@ func (s *fakeStore) ChangeQuotas(_ context.Context, _ tenancy.InstanceID, put []
 	if s.err != nil {
 		return 0, s.err
 	}
+	var quotas []tenancy.Quota
 	of := func(e tenancy.QuotaEntity) *tenancy.Quota {
-		i := slices.IndexFunc(s.quotas, func(q tenancy.Quota) bool { return q.Entity.Equal(e) })
+		i := slices.IndexFunc(quotas, func(q tenancy.Quota) bool { return q.Entity.Equal(e) })
 		if i < 0 {
-			i, s.quotas = len(s.quotas), append(s.quotas, tenancy.Quota{Entity: e, Values: map[string]float64{}})
+			i, quotas = len(quotas), append(quotas, tenancy.Quota{Entity: e, Values: map[string]float64{}})
 		}
-		return &s.quotas[i]
+		return &quotas[i]
+	}
+	for _, q := range s.quotas {
+		maps.Copy(of(q.Entity).Values, q.Values)
 	}
 	for _, k := range remove {
 		delete(of(k.Entity).Values, k.Key)
@@ -116,14 +135,18 @@ func (s *fakeStore) ChangeQuotas(_ context.Context, _ tenancy.InstanceID, put []
 	for _, q := range put {
 		maps.Copy(of(q.Entity).Values, q.Values)
 	}
-	s.quotas = slices.DeleteFunc(s.quotas, func(q tenancy.Quota) bool { return len(q.Values) == 0 })
-	if s.most > 0 && len(s.quotas) > s.most {
+	quotas = slices.DeleteFunc(quotas, func(q tenancy.Quota) bool { return len(q.Values) == 0 })
+	if s.most > 0 && len(quotas) > s.most {
 		return 0, tenancy.ErrFull
 	}
+	s.quotas = quotas
 	s.rev++
 	return s.rev, nil
 }
 
-func (s *fakeStore) WaitApplied(context.Context, tenancy.Revision) (ready, of int, err error) {
+func (s *fakeStore) WaitApplied(_ context.Context, rev tenancy.Revision) (ready, of int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waited = max(s.waited, rev)
 	return 1, 1, nil
 }

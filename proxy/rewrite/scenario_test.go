@@ -28,6 +28,8 @@ import (
 //
 //	-- pool --       optional {"topics": [physical names], "answers": {"<key>": response}};
 //	                 without it the pool holds acme.orders, acme.payments, other.orders
+//	-- store --      optional {"users": [...], "quotas": [...]} that there are before (storeSpec)
+//	-- stored --     optional, the same afterwards
 //	-- request --    what the client sends
 //	-- forwarded --  what the broker gets; absent: the gateway answers by itself
 //	-- broker --     what the broker answers; absent: the exchange ends with forwarded
@@ -84,6 +86,7 @@ func (s scenario) run(t *testing.T, version int16) {
 	x.Space = tenancy.NewNamespace("acme", s.aliases...)
 	if store, ok := x.Store.(*fakeStore); ok {
 		defer s.fillStore(t, store)()
+		defer s.stock(t, store)()
 	}
 
 	plan, err := api.Plan(x, s.body(t, "request", version))

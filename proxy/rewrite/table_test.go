@@ -37,7 +37,7 @@ func treatments() map[string]string {
 		"error_message": sanitised,
 		"config_name":   judged, "config_value": judged,
 		"fetch_session_id": checked, "fetch_session_epoch": checked,
-		"principal": own, "quota_entity": own, "scram_secret": "becomes SCRAM keys, never shown",
+		"quota_entity": own, "scram_secret": "becomes SCRAM keys, never shown",
 		"quota_entity_type": judged, "quota_key": judged,
 		"node_id": passes, "rack": passes, "producer_id": passes, "throttle_time_ms": passes,
 		"records": passes, "member_id": passes, "instance_id": passes, "client_id": passes, "client_software": passes,
