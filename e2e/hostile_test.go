@@ -52,6 +52,7 @@ func attacks() []attack {
 		{"configs", configNames},
 		{"lists", lists},
 		{"strangers beside own", strangersBesideOwn},
+		{"share groups", shareGroups},
 		{"everywhere", everywhere},
 		{"keys and versions", keysAndVersions},
 	}
