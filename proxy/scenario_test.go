@@ -77,7 +77,7 @@ func (s preauth) run(t *testing.T, r *rig, version int16) {
 	c := r.dial(0, "")
 	s.prepare(t, c)
 	req, want := kmsg.RequestForKey(s.key), kmsg.ResponseForKey(s.key)
-	read(t, s.files["request"], req)
+	readJSON(t, s.files["request"], req)
 	got, err := send(c, req, version)
 	answer, answered := s.files["response"]
 	if !answered {
@@ -89,7 +89,7 @@ func (s preauth) run(t *testing.T, r *rig, version int16) {
 	if err != nil {
 		t.Fatalf("no answer: %v", err)
 	}
-	read(t, answer, want)
+	readJSON(t, answer, want)
 	want.SetVersion(version)
 	encoded := want.AppendTo(nil)
 	want = kmsg.ResponseForKey(s.key)
@@ -140,7 +140,7 @@ func withoutLists(t *testing.T, got, want *kmsg.ApiVersionsResponse) {
 	got.SupportedFeatures, got.FinalizedFeatures, got.FinalizedFeaturesEpoch = nil, nil, want.FinalizedFeaturesEpoch
 }
 
-func read(t *testing.T, text string, into any) {
+func readJSON(t *testing.T, text string, into any) {
 	t.Helper()
 	d := json.NewDecoder(strings.NewReader(text))
 	d.DisallowUnknownFields()
