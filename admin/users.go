@@ -168,8 +168,10 @@ func (s *server) deleteUser(ctx context.Context, in *userPath) (*revisionOutput,
 
 // user is what a caller sees of it: nothing of its secrets.
 func (s *server) user(i tenancy.InstanceID, u tenancy.User) api.User {
+	// Made over Kafka's protocol it may not have credentials for all of them.
+	usable := slices.DeleteFunc(slices.Clone(s.cfg.Mechanisms), func(m string) bool { return !auth.CanUse(u, m) })
 	return api.User{
-		Name: u.Name, Username: s.cfg.Username(i, u.Name), Mechanisms: s.cfg.Mechanisms,
+		Name: u.Name, Username: s.cfg.Username(i, u.Name), Mechanisms: usable,
 		Disabled: u.Disabled, CreatedAt: u.CreatedAt.UTC(), Version: u.Version,
 	}
 }

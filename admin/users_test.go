@@ -2,12 +2,15 @@ package admin
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"weir/admin/api"
+	"weir/auth"
 	"weir/tenancy"
 )
 
@@ -91,5 +94,27 @@ func TestPasswordIsNotStored(t *testing.T) {
 	u, err := f.store.User(t.Context(), tenancy.InstanceID("orders"), "bob")
 	if err != nil || len(u.Credentials) != 2 {
 		t.Errorf("%d credentials, %v", len(u.Credentials), err)
+	}
+}
+
+// A user that was made over Kafka's protocol is a user like others, and shows by
+// what it can log in.
+func TestUserWithOneCredential(t *testing.T) {
+	f := newFixture(t).start()
+	f.create("t-acme", "orders")
+	token := f.token("t-acme", "tenant-admin")
+	for mechanism, want := range map[string][]string{
+		auth.ScramSHA256: {"SCRAM-SHA-256", "PLAIN"},
+		auth.ScramSHA512: {"SCRAM-SHA-512", "PLAIN"},
+	} {
+		name := strings.ToLower(mechanism)
+		u := tenancy.User{Name: name, CreatedAt: time.Unix(0, 0), Credentials: []tenancy.Credential{{Mechanism: mechanism}}}
+		if _, _, err := f.store.PutUser(t.Context(), "orders", u); err != nil {
+			t.Fatal(err)
+		}
+		got := decodeAs[api.User](t, f.do(token, http.MethodGet, "/v1/instances/orders/users/"+name, nil))
+		if !slices.Equal(got.Mechanisms, want) {
+			t.Errorf("%s has %v, want %v", name, got.Mechanisms, want)
+		}
 	}
 }

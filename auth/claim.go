@@ -80,6 +80,12 @@ func (c *claim) account(mechanism string, view *tenancy.View, name string) {
 	}
 }
 
+// CanUse reports whether a user has what a mechanism is checked against.
+func CanUse(user tenancy.User, mechanism string) bool {
+	_, ok := credential(user, mechanism)
+	return ok
+}
+
 // credential is the one of a user's that a mechanism is checked against.
 func credential(user tenancy.User, mechanism string) (found tenancy.Credential, ok bool) {
 	for _, cred := range user.Credentials {
