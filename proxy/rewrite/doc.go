@@ -15,4 +15,6 @@
 // It never opens a connection, never reads a record batch, never decides who a
 // client is or whether it may proceed now, and never writes a log: package
 // proxy does what a Plan says and closes the connection upon an Error.
+//
+//go:generate env WEIR_GOLDEN=1 go test -count=1 -run TestCompatibilityPage .
 package rewrite
