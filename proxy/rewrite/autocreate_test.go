@@ -133,3 +133,26 @@ func TestAutoCreateOnlyIfAllowed(t *testing.T) {
 		})
 	}
 }
+
+// CREATE is needed on the topic or on the cluster, and only for what is missing.
+func TestAutoCreateNeedsCreate(t *testing.T) {
+	for _, c := range []struct {
+		rule string
+		code int16
+		made bool
+	}{
+		{"topic new read", codeTopicDenied, false},
+		{"topic new create", codeNoLeader, true},
+		{"cluster create", codeNoLeader, true},
+	} {
+		x := autoCreateExchange(t, 9, kmsg.CreateTopicsResponseTopic{Topic: "acme.new", TopicID: idOf("acme.new")})
+		guard := &fakeGuard{}
+		guard.guardLine(t, c.rule, true)
+		guard.guardLine(t, "topic new describe", true)
+		x.Guard = guard
+		codes, asked := metadataOf(t, x, true, "new")
+		if codes["new"] != c.code || (len(asked) > 0) != c.made {
+			t.Errorf("allowed %q: code %d and %d requests, want %d and some: %t", c.rule, codes["new"], len(asked), c.code, c.made)
+		}
+	}
+}
