@@ -22,18 +22,18 @@ func offsetFetch(x *Exchange, req *kmsg.OffsetFetchRequest) (outcome[*kmsg.Offse
 		return answer(offsetFetchFailed(x, req, code)), nil
 	}
 	req.Group = group
+	every := req.Topics == nil
 	var refused []placed[kmsg.OffsetFetchResponseTopic]
 	unmap := func(resp *kmsg.OffsetFetchResponse) error {
 		resp.Topics = answeredTopics(x, resp.Topics, false,
 			func(t *kmsg.OffsetFetchResponseTopic) (*string, *topicID) { return &t.Topic, nil }, refused)
+		if every {
+			resp.Topics = describable(x, resp.Topics, func(t *kmsg.OffsetFetchResponseTopic) string { return t.Topic })
+		}
 		return nil
 	}
-	if req.Topics == nil {
-		return forward(func(resp *kmsg.OffsetFetchResponse) error {
-			err := unmap(resp)
-			resp.Topics = describable(x, resp.Topics, func(t *kmsg.OffsetFetchResponseTopic) string { return t.Topic })
-			return err
-		}), nil
+	if every {
+		return forward(unmap), nil
 	}
 	req.Topics, refused = refuseTopics(x, req.Topics, false,
 		func(t *kmsg.OffsetFetchRequestTopic) (*string, *topicID) { return &t.Topic, nil }, offsetFetchRefusal)
@@ -73,34 +73,44 @@ func offsetFetchRefusal(t *kmsg.OffsetFetchRequestTopic, code int16) kmsg.Offset
 	return row
 }
 
-// offsetFetchGroups is OffsetFetch from v8 on. refused holds, for each time that
-// a (physical) group is forwarded, its topics that are not.
+// offsetFetchAsked is what a group was asked for: everything, or some topics, of
+// which some were refused.
+type offsetFetchAsked struct {
+	every   bool
+	refused []placed[kmsg.OffsetFetchResponseGroupTopic]
+}
+
+// offsetFetchGroups is OffsetFetch from v8 on. forwarded holds what was asked,
+// for each time that a (physical) group is forwarded.
 func offsetFetchGroups(x *Exchange, req *kmsg.OffsetFetchRequest) (outcome[*kmsg.OffsetFetchResponse], error) {
 	byID := x.Version >= 10
 	asked := make([]kmsg.OffsetFetchRequestGroup, 0, len(req.Groups))
 	var local []placed[kmsg.OffsetFetchResponseGroup]
-	refused := map[string][][]placed[kmsg.OffsetFetchResponseGroupTopic]{}
+	forwarded := map[string][]offsetFetchAsked{}
 	for i, group := range req.Groups {
 		whole, rows := offsetFetchGroup(x, byID, &group)
 		if whole != nil {
 			local = append(local, placed[kmsg.OffsetFetchResponseGroup]{i, *whole})
 			continue
 		}
-		refused[group.Group] = append(refused[group.Group], rows)
+		forwarded[group.Group] = append(forwarded[group.Group], offsetFetchAsked{group.Topics == nil, rows})
 		asked = append(asked, group)
 	}
 	unmap := func(resp *kmsg.OffsetFetchResponse) error {
 		for i := range resp.Groups {
 			g := &resp.Groups[i]
 			g.Topics = offsetFetchOwned(x, byID, g.Topics)
-			rows := refused[g.Group]
-			if len(rows) == 0 {
+			all := forwarded[g.Group]
+			if len(all) == 0 {
 				continue
 			}
-			if g.ErrorCode == 0 {
-				g.Topics = splice(g.Topics, rows[0])
+			if all[0].every {
+				g.Topics = offsetFetchDescribable(x, byID, g.Topics)
 			}
-			refused[g.Group] = rows[1:]
+			if g.ErrorCode == 0 {
+				g.Topics = splice(g.Topics, all[0].refused)
+			}
+			forwarded[g.Group] = all[1:]
 		}
 		groups := own(x, tenancy.KindGroup, resp.Groups, func(g *kmsg.OffsetFetchResponseGroup) *string { return &g.Group })
 		resp.Groups = splice(groups, local)
@@ -149,14 +159,19 @@ func offsetFetchGroupRefusal(t *kmsg.OffsetFetchRequestGroupTopic, code int16) k
 	return row
 }
 
-// offsetFetchOwned keeps the topics that are this instance's and may be
-// described, under its names. Those that were asked for by name or id have been
-// judged before; to do it again harms nobody.
+// offsetFetchOwned keeps the topics that are this instance's, under its names.
 func offsetFetchOwned(x *Exchange, byID bool, rows []kmsg.OffsetFetchResponseGroupTopic) []kmsg.OffsetFetchResponseGroupTopic {
 	if !byID {
-		rows = own(x, tenancy.KindTopic, rows, func(t *kmsg.OffsetFetchResponseGroupTopic) *string { return &t.Topic })
+		return own(x, tenancy.KindTopic, rows, func(t *kmsg.OffsetFetchResponseGroupTopic) *string { return &t.Topic })
+	}
+	return ownIDs(x, rows, func(t *kmsg.OffsetFetchResponseGroupTopic) topicID { return t.TopicID })
+}
+
+// offsetFetchDescribable keeps those of them that the client may describe. Not
+// for topics that were asked for: to leave one out says that it has no offset.
+func offsetFetchDescribable(x *Exchange, byID bool, rows []kmsg.OffsetFetchResponseGroupTopic) []kmsg.OffsetFetchResponseGroupTopic {
+	if !byID {
 		return describable(x, rows, func(t *kmsg.OffsetFetchResponseGroupTopic) string { return t.Topic })
 	}
-	rows = ownIDs(x, rows, func(t *kmsg.OffsetFetchResponseGroupTopic) topicID { return t.TopicID })
 	return slices.DeleteFunc(rows, func(t kmsg.OffsetFetchResponseGroupTopic) bool { return x.topicByID(t.TopicID, opDescribe) != 0 })
 }

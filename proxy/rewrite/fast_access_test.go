@@ -2,7 +2,6 @@ package rewrite
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
 	"testing"
@@ -133,7 +132,7 @@ func realGuard(n int) *auth.Guard {
 		}
 		acls.All = append(acls.All, a)
 	}
-	a := auth.New(auth.Config{Directory: oneView{&tenancy.View{ACLs: acls}}, Pepper: []byte("p"), Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	a := auth.New(auth.Config{Directory: oneView{&tenancy.View{ACLs: acls}}, Pepper: []byte("p"), Log: slog.New(slog.DiscardHandler)})
 	return a.Guard(auth.Principal{Instance: "acme", User: "alice"}, netip.MustParseAddr("192.0.2.1"))
 }
 
