@@ -13,14 +13,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weir/tenancy"
-	"weir/upstream"
 )
 
 // Config of the management face.
 type Config struct {
 	Store     *tenancy.Store
 	Directory *tenancy.Directory
-	Pools     map[string]*upstream.Pool // by name
+	Pools     map[string]Pool // by name
 	Gatherer  prometheus.Gatherer
 	Log       *slog.Logger
 	Now       func() time.Time // time.Now if nil

@@ -18,7 +18,6 @@ import (
 
 	"weir/admin/api"
 	"weir/tenancy"
-	"weir/upstream"
 )
 
 const testPool = "pool-a"
@@ -28,6 +27,7 @@ type fixture struct {
 	t         *testing.T
 	cfg       Config
 	redis     *miniredis.Miniredis
+	pool      *heldPool
 	store     *tenancy.Store
 	directory *tenancy.Directory
 	handler   http.Handler
@@ -55,7 +55,7 @@ func (b *syncBuffer) String() string {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{t: t, redis: miniredis.RunT(t), log: &syncBuffer{}}
+	f := &fixture{t: t, redis: miniredis.RunT(t), log: &syncBuffer{}, pool: &heldPool{}}
 	rdb := redis.NewClient(&redis.Options{Addr: f.redis.Addr(), MaxRetries: -1, DialerRetries: 1})
 	t.Cleanup(func() { rdb.Close() })
 	logger := slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -64,7 +64,7 @@ func newFixture(t *testing.T) *fixture {
 	f.cfg = Config{
 		Store:       f.store,
 		Directory:   f.directory,
-		Pools:       map[string]*upstream.Pool{testPool: nil},
+		Pools:       map[string]Pool{testPool: f.pool},
 		Gatherer:    prometheus.NewRegistry(),
 		Log:         logger,
 		TokenKey:    bytes.Repeat([]byte("k"), 32),

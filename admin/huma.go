@@ -42,6 +42,9 @@ func (s *server) register(mux *http.ServeMux) ([]byte, error) {
 	route(a, "list-users", usersRead, http.MethodGet, "/v1/instances/{instance}/users", http.StatusOK, s.listUsers)
 	route(a, "get-user", usersRead, http.MethodGet, "/v1/instances/{instance}/users/{user}", http.StatusOK, s.getUser)
 	route(a, "delete-user", usersWrite, http.MethodDelete, "/v1/instances/{instance}/users/{user}", http.StatusNoContent, s.deleteUser)
+	route(a, "create-aliases", aliasesWrite, http.MethodPost, "/v1/instances/{instance}/aliases", http.StatusCreated, s.createAliases)
+	route(a, "list-aliases", aliasesRead, http.MethodGet, "/v1/instances/{instance}/aliases", http.StatusOK, s.listAliases)
+	route(a, "delete-alias", aliasesWrite, http.MethodDelete, "/v1/instances/{instance}/aliases/{kind}/{name}", http.StatusNoContent, s.deleteAlias)
 
 	schemas := a.OpenAPI().Components.Schemas.Map()
 	plan := schemas["CreateInstance"].Properties["plan"]

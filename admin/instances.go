@@ -62,6 +62,7 @@ func (s *server) createInstance(ctx context.Context, in *createInstanceInput) (*
 	if err != nil {
 		return nil, err
 	}
+	free := s.idFree(ctx, want)
 	var users []tenancy.User
 	var password string
 	if in.Body.AdminUser != nil {
@@ -70,6 +71,9 @@ func (s *server) createInstance(ctx context.Context, in *createInstanceInput) (*
 			return nil, err
 		}
 		users, password = append(users, u), shown
+	}
+	if err := free(); err != nil {
+		return nil, err
 	}
 	made, rev, err := s.create(ctx, want, users)
 	if err != nil {
@@ -134,6 +138,8 @@ func (s *server) create(ctx context.Context, want tenancy.Instance, users []tena
 			p := problem(codeInstanceIDTaken, "The id %s is taken; ids are unique over all tenants and never used again.", want.ID)
 			p.Errors = []api.FieldError{{Location: "body.id", Message: "taken"}}
 			return tenancy.Instance{}, 0, p
+		case errors.Is(err, tenancy.ErrOwned):
+			return tenancy.Instance{}, 0, s.idHeld(ctx, want.ID, "")
 		case errors.Is(err, tenancy.ErrNameTaken):
 			return tenancy.Instance{}, 0, s.nameTaken(ctx, want)
 		}

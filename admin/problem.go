@@ -29,6 +29,14 @@ const (
 	codeDeleting         code = "instance-deleting"
 	codeConflict         code = "changed-meanwhile"
 	codeFull             code = "users-limit-reached"
+	codeAliasNotFound    code = "alias-not-found"
+	codeAliasTaken       code = "alias-taken"
+	codeAliasOwned       code = "alias-owned"
+	codeAliasMissing     code = "alias-target-missing"
+	codeAliasAmbiguous   code = "alias-ambiguous"
+	codeAliasesFull      code = "aliases-limit-reached"
+	codePoolHolds        code = "pool-holds-names"
+	codePool             code = "pool-unavailable"
 	codeRateLimited      code = "rate-limited"
 	codeTimeout          code = "request-timeout"
 	codeStore            code = "store-unavailable"
@@ -81,6 +89,22 @@ func kindOf(c code) problemKind {
 		return problemKind{status: http.StatusConflict, title: "Changed meanwhile", retryable: true}
 	case codeFull:
 		return problemKind{status: http.StatusConflict, title: "Limit of users reached", try: "weir user delete INSTANCE NAME"}
+	case codeAliasNotFound:
+		return problemKind{status: http.StatusNotFound, title: "Alias not found", try: "weir alias list INSTANCE"}
+	case codeAliasTaken:
+		return problemKind{status: http.StatusConflict, title: "Alias taken"}
+	case codeAliasOwned:
+		return problemKind{status: http.StatusConflict, title: "Name belongs to another instance"}
+	case codeAliasMissing:
+		return problemKind{status: http.StatusConflict, title: "Topic is not in the pool"}
+	case codeAliasAmbiguous:
+		return problemKind{status: http.StatusConflict, title: "Alias is ambiguous"}
+	case codeAliasesFull:
+		return problemKind{status: http.StatusConflict, title: "Limit of aliases reached", try: "weir alias remove INSTANCE KIND NAME"}
+	case codePoolHolds:
+		return problemKind{status: http.StatusConflict, title: "Id is in use in the pool"}
+	case codePool:
+		return problemKind{status: http.StatusServiceUnavailable, title: "Pool unavailable", retryable: true}
 	case codeRateLimited:
 		return problemKind{status: http.StatusTooManyRequests, title: "Rate limited", retryable: true}
 	case codeTimeout:

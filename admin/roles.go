@@ -10,6 +10,10 @@ const (
 	instancesWrite scope = "instances:write"
 	usersRead      scope = "users:read"
 	usersWrite     scope = "users:write"
+	// aliasesRead and aliasesWrite are for operators: they show and choose names of
+	// the pool, where nothing says which tenant may have them.
+	aliasesRead  scope = "aliases:read"
+	aliasesWrite scope = "aliases:write"
 	// metricsRead is for operators: the metrics are those of all tenants.
 	metricsRead scope = "metrics:read"
 )
@@ -29,7 +33,7 @@ func rightsOf(roles []string) rights {
 		switch role {
 		case "operator":
 			r.everyTenant = true
-			r.scopes = append(r.scopes, instancesRead, instancesWrite, usersRead, usersWrite, metricsRead)
+			r.scopes = append(r.scopes, instancesRead, instancesWrite, usersRead, usersWrite, aliasesRead, aliasesWrite, metricsRead)
 		case "tenant-admin":
 			r.scopes = append(r.scopes, instancesRead, instancesWrite, usersRead, usersWrite)
 		case "viewer":

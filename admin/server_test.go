@@ -68,11 +68,16 @@ func (f *fixture) outcome(method, path, role string, owner tenancy.TenantID) str
 	f.made++
 	id := fmt.Sprintf("i-%04d", f.made)
 	f.create(owner, id)
-	path = strings.NewReplacer("{instance}", id, "{user}", "alice").Replace(path)
+	path = strings.NewReplacer("{instance}", id, "{user}", "alice", "{kind}", "topic", "{name}", "bills").Replace(path)
 	var body any
 	switch {
 	case method == http.MethodGet && path == "/v1/instances":
 		path += "?limit=500"
+	case method == http.MethodPost && strings.HasSuffix(path, "/aliases"):
+		f.pool.holdTopics("legacy-" + id)
+		body = `{"aliases":[{"kind":"topic","name":"bills","physical":"legacy-` + id + `"}]}`
+	case method == http.MethodDelete && strings.Contains(path, "/aliases/"):
+		f.putAlias(id, tenancy.Alias{Kind: tenancy.KindTopic, Virtual: "bills", Physical: "legacy-" + id})
 	case method == http.MethodPost && strings.HasSuffix(path, "/users"):
 		body = `{"name":"bob"}`
 	case method == http.MethodPost:

@@ -76,18 +76,20 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	id := cmp.Or(a.gateway, gatewayID())
 	p.store = tenancy.NewStore(a.rdb)
 	p.directory = tenancy.NewDirectory(tenancy.DirectoryConfig{Store: p.store, Gateway: id, Log: a.log})
-	purgers := make(map[string]admin.Purger)
+	purgers, pools, surveyed := make(map[string]admin.Purger), make(map[string]admin.Pool), make(map[string]admin.Surveyed)
 	for _, cfg := range a.pools {
 		cfg.Log = a.log
 		pool, err := upstream.NewPool(cfg)
 		if err != nil {
 			return nil, fmt.Errorf("pool %s: %w", cfg.Name, err)
 		}
-		p.pools[cfg.Name], purgers[cfg.Name] = pool, pool
+		p.pools[cfg.Name], purgers[cfg.Name], pools[cfg.Name], surveyed[cfg.Name] = pool, pool, pool, pool
 		p.background = append(p.background, component{"pool " + cfg.Name, pool.Run})
 	}
 	reaper := admin.NewReaper(admin.ReaperConfig{Store: p.store, Directory: p.directory, Pools: purgers, Owner: id, Log: a.log})
 	p.background = append(p.background, component{"directory", p.directory.Run}, component{"reaper", reaper.Run})
+	survey := admin.Survey{Directory: p.directory, Pools: surveyed, Log: a.log}
+	p.background = append(p.background, component{"survey", survey.Run})
 	for _, pair := range a.faces.pairs {
 		p.background = append(p.background, component{"certificates", pair.run})
 	}
@@ -97,7 +99,7 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	a.proxy.Registry, a.proxy.Log = registry, a.log
 	a.proxy.Listeners = a.faces.listeners
 
-	a.admin.Store, a.admin.Directory, a.admin.Pools = p.store, p.directory, p.pools
+	a.admin.Store, a.admin.Directory, a.admin.Pools = p.store, p.directory, pools
 	a.admin.Gatherer, a.admin.Log, a.admin.Version = registry, a.log, a.version
 	a.admin.Endpoints, a.admin.Username = a.faces.endpoints, a.faces.username
 	a.admin.Mechanisms = []string{auth.ScramSHA512, auth.ScramSHA256, auth.Plain} // the recommended one first
