@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"math/bits"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 )
@@ -24,6 +25,10 @@ import (
 // the next one SHARE_SESSION_LIMIT_REACHED, whosever it is.
 const maxShareSessions = 16
 
+// maxShareUnknown is how many of a session's refused ids are kept in mind, to look
+// for them again; 16 bytes each.
+const maxShareUnknown = 256
+
 // shareKey names a share session: the virtual group and the member.
 type shareKey struct{ group, member string }
 
@@ -37,7 +42,7 @@ type shareSession struct {
 // ids in it that are not this instance's. code is not 0 if it must not.
 func (x *Exchange) enterShareSession(key shareKey, epoch int32, rules uint64, unknown []topicID) (code int16) {
 	if epoch == epochInitial {
-		return x.openShareSession(key, shareSession{rules, unknown})
+		return x.openShareSession(key, shareSession{rules, firstUnknown(unknown)})
 	}
 	s, ok := x.shareSession(key)
 	if !ok {
@@ -50,11 +55,15 @@ func (x *Exchange) enterShareSession(key shareKey, epoch int32, rules uint64, un
 		x.closeShareSession(key)
 		return kerr.ShareSessionNotFound.Code
 	}
-	if len(unknown) > 0 && len(s.unknown) < maxAsked {
-		s.unknown = append(s.unknown, unknown...)
+	if len(unknown) > 0 {
+		s.unknown = firstUnknown(append(s.unknown, unknown...))
 		_ = x.openShareSession(key, s)
 	}
 	return 0
+}
+
+func firstUnknown(ids []topicID) []topicID {
+	return slices.Clone(ids[:min(len(ids), maxShareUnknown)])
 }
 
 // turnedUp reports whether a topic that was refused as unknown is this

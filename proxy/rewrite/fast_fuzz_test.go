@@ -25,10 +25,13 @@ func fuzzMap(f *testing.F, key kmsg.Key) {
 		if _, ok := Lookup(int16(key), version); !ok {
 			continue
 		}
-		if key == kmsg.Produce {
+		switch key {
+		case kmsg.Produce:
 			f.Add(version, produceBody(version, -1, nil, "orders", "bad name", "a"))
-		} else {
+		case kmsg.Fetch:
 			f.Add(version, fetchBody(version, nil, "orders", "bad name", "a"))
+		case kmsg.ShareFetch:
+			f.Add(version, shareFetchBody(version, nil, "orders", "bad name", "a"))
 		}
 	}
 	f.Fuzz(func(t *testing.T, version int16, body []byte) {
@@ -38,6 +41,7 @@ func fuzzMap(f *testing.F, key kmsg.Key) {
 		}
 		x := fastExchange(key, version)
 		x.fetchSessions = []issuedSession{{id: 0x55}}
+		_ = x.openShareSession(shareKey{"g", "m"}, shareSession{rules: x.generation()})
 		before := bytes.Clone(body)
 		plan, err := api.Plan(x, body)
 		if !bytes.Equal(before, body) {
@@ -148,7 +152,18 @@ func onlyOwn(t *testing.T, x *Exchange, req message) {
 			names, ids = append(names, topic.Topic), append(ids, topic.TopicID)
 		}
 	}
-	if byID := x.Version >= 13; byID {
+	if share, ok := req.(*kmsg.ShareFetchRequest); ok {
+		if share.GroupID == nil || len(*share.GroupID) <= 5 || !strings.HasPrefix(*share.GroupID, "acme.") {
+			t.Fatalf("group %v was forwarded", share.GroupID)
+		}
+		for _, topic := range share.Topics {
+			ids = append(ids, topic.TopicID)
+		}
+		for _, topic := range share.ForgottenTopicsData {
+			ids = append(ids, topic.TopicID)
+		}
+	}
+	if byID := x.Version >= 13 || x.Key == int16(kmsg.ShareFetch); byID {
 		if i := slices.IndexFunc(ids, func(id topicID) bool { return len(x.ownTopics([]topicID{id})) == 0 }); i >= 0 {
 			t.Fatalf("topic id %x was forwarded", ids[i])
 		}
@@ -171,6 +186,12 @@ func hidesPool(t *testing.T, resp message) {
 		}
 	case *kmsg.FetchResponse:
 		for _, b := range resp.Brokers {
+			if !strings.HasSuffix(b.Host, ".weir.test") || b.Port != 9094 {
+				t.Fatalf("broker at %s:%d", b.Host, b.Port)
+			}
+		}
+	case *kmsg.ShareFetchResponse:
+		for _, b := range resp.NodeEndpoints {
 			if !strings.HasSuffix(b.Host, ".weir.test") || b.Port != 9094 {
 				t.Fatalf("broker at %s:%d", b.Host, b.Port)
 			}
