@@ -111,10 +111,14 @@ func describeBroker(x *Exchange, r *kmsg.DescribeConfigsRequestResource) kmsg.De
 // brokerConfigs are Kafka 4.4's defaults (ReplicationConfigs, ServerLogConfigs,
 // GroupCoordinatorConfig, TransactionStateManagerConfig), read-only.
 func brokerConfigs(autoCreate bool, brokers int) []kmsg.DescribeConfigsResponseResourceConfig {
+	const unset = "" // null: the hours say it
 	var all []kmsg.DescribeConfigsResponseResourceConfig
 	add := func(name, value string, kind kmsg.ConfigType) {
 		c := kmsg.NewDescribeConfigsResponseResourceConfig()
-		c.Name, c.Value, c.ConfigType = name, &value, kind
+		c.Name, c.ConfigType = name, kind
+		if value != unset {
+			c.Value = &value
+		}
 		c.ReadOnly, c.IsDefault, c.Source = true, true, kmsg.ConfigSourceDefaultConfig
 		all = append(all, c)
 	}
@@ -123,7 +127,8 @@ func brokerConfigs(autoCreate bool, brokers int) []kmsg.DescribeConfigsResponseR
 	add("delete.topic.enable", "true", kmsg.ConfigTypeBoolean)
 	add("log.retention.bytes", "-1", kmsg.ConfigTypeLong)
 	add("log.retention.hours", "168", kmsg.ConfigTypeInt)
-	add("log.retention.ms", "604800000", kmsg.ConfigTypeLong)
+	add("log.retention.minutes", unset, kmsg.ConfigTypeInt)
+	add("log.retention.ms", unset, kmsg.ConfigTypeLong)
 	add("message.max.bytes", "1048588", kmsg.ConfigTypeInt)
 	add("min.insync.replicas", "1", kmsg.ConfigTypeInt)
 	add("num.partitions", "1", kmsg.ConfigTypeInt)
