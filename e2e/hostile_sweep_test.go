@@ -14,8 +14,10 @@ import (
 
 // everywhere puts the victim's names, and then its ids, into every field of
 // every request at every version that is served. Attacks of their own say which
-// code each must give; here nothing of the victim may come back, whatever the
-// answer is, and everything must still be there.
+// code each must give; here nothing of the victim may come back, everything must
+// still be there, and nothing may tell the victim's names from those of an
+// instance that there is not: neither codes, nor lengths, nor the end of the
+// connection.
 func everywhere(t *testing.T, s *siege) {
 	said, closed, cells := 0, 0, 0
 	for _, api := range rewrite.Table() {
@@ -24,30 +26,85 @@ func everywhere(t *testing.T, s *siege) {
 		}
 		for v := api.Min; v <= api.Max; v++ {
 			cells++
-			var c *raw
+			c := s.login(t, s.attacker, s.prize.leader)
 			for _, l := range s.loots() {
-				for _, kind := range kinds(int16(api.Key)) {
-					if c == nil {
-						c = s.login(t, s.attacker, s.prize.leader)
-					}
-					req := kmsg.RequestForKey(int16(api.Key))
-					req.SetVersion(v)
-					l.kind, l.spare = kind, api.Key == kmsg.DeleteTopics
-					l.fill(reflect.ValueOf(req).Elem(), "")
-					said++
-					if p, ok := req.(*kmsg.ProduceRequest); ok {
-						p.Acks, p.TimeoutMillis = -1, 1000
-					}
-					if _, err := c.ask(req, v); err != nil { // closing says nothing
+				for _, l.kind = range kinds(int16(api.Key)) {
+					said += 2
+					there, nowhere := l.shape(t, &c, api.Key, v), s.twin(l).shape(t, &c, api.Key, v)
+					if there == "closed" {
 						closed++
-						_ = c.Close()
-						c = nil
+					}
+					if there != nowhere && !remembers(api.Key) {
+						t.Errorf("%s v%d tells whether there is an instance: %s, else %s, for %+v", api.Key.Name(), v, there, nowhere, l)
 					}
 				}
 			}
+			_ = c.Close()
 		}
 	}
 	t.Logf("%d requests of %d keys × versions, %d of them answered by the end of the connection", said, cells, closed)
+}
+
+// nobody is an instance that there is not, with an id as long as the victim's.
+const nobody = "i-nobody"
+
+// twin is a loot of the same form that nobody has.
+func (s *siege) twin(l loot) loot {
+	l.name = strings.ReplaceAll(l.name, s.victim.id, nobody)
+	if l.id == s.prize.id {
+		l.id[0] ^= 1
+	}
+	return l
+}
+
+// remembers says that an answer depends on what the attacker said before: kfake
+// makes share groups and their sessions of whatever it hears first.
+func remembers(key kmsg.Key) bool { return key == kmsg.ShareFetch || key == kmsg.ShareAcknowledge }
+
+// shape says a request and returns what its answer looks like.
+func (l loot) shape(t *testing.T, c **raw, key kmsg.Key, version int16) string {
+	req := kmsg.RequestForKey(int16(key))
+	req.SetVersion(version)
+	l.spare = key == kmsg.DeleteTopics
+	l.fill(reflect.ValueOf(req).Elem(), "")
+	if p, ok := req.(*kmsg.ProduceRequest); ok {
+		p.Acks, p.TimeoutMillis = -1, 1000
+	}
+	body, err := (*c).bytes(int16(key), version, req.AppendTo(nil))
+	if err != nil {
+		_ = (*c).Close()
+		*c = (*c).s.login(t, (*c).s.attacker, (*c).s.prize.leader)
+		return "closed"
+	}
+	resp := req.ResponseKind()
+	resp.SetVersion(version)
+	if err := resp.ReadFrom(body); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%d bytes, codes %v", len(body), codes(reflect.ValueOf(resp).Elem(), nil))
+}
+
+// codes are all error codes below v.
+func codes(v reflect.Value, all []int64) []int64 {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if strings.HasSuffix(v.Type().Field(i).Name, "ErrorCode") {
+				all = append(all, v.Field(i).Int())
+			} else if v.Type().Field(i).IsExported() {
+				all = codes(v.Field(i), all)
+			}
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			all = codes(v.Index(i), all)
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			all = codes(v.Elem(), all)
+		}
+	}
+	return all
 }
 
 // kinds are the values for fields that say of what kind a name is.
@@ -76,7 +133,7 @@ type loot struct {
 // loots are names that could be the victim's, with ids that are nobody's, and
 // the victim's id with a name of one's own.
 func (s *siege) loots() []loot {
-	all := []loot{{name: "junk", id: s.prize.id}}
+	all := []loot{{name: "absent", id: s.prize.id}}
 	for _, name := range append(s.reaching(), s.victim.id+"."+canaryGroup, s.victim.id+"."+canaryTxn, s.victim.user, "User:"+s.victim.user, "", "*", s.victim.id) {
 		all = append(all, loot{name: name})
 	}
@@ -90,13 +147,13 @@ func (l loot) fill(v reflect.Value, field string) {
 	case v.Type() == reflect.TypeFor[[]byte]():
 		v.SetBytes(batch(-1, -1, 0))
 	case v.Type() == reflect.TypeFor[[16]byte]():
-		if !l.spare || l.name == "junk" {
+		if !l.spare || l.name == "absent" {
 			v.Set(reflect.ValueOf(l.id))
 		}
 	case v.Kind() == reflect.String:
 		v.SetString(l.name)
 	case v.Kind() == reflect.Pointer:
-		if l.spare && l.name == "junk" {
+		if l.spare && l.name == "absent" {
 			return
 		}
 		v.Set(reflect.New(v.Type().Elem()))

@@ -36,7 +36,8 @@ type account struct{ id, user, password string }
 // siege is a gateway with an attacker's instance and a victim's, whatever the
 // gateway stands before.
 type siege struct {
-	t     *testing.T
+	t     *testing.T // of the attack under way
+	whole *testing.T // of all attacks
 	addr  func(node int32) string // where a node is reached, -1: the bootstrap
 	roots *x509.CertPool
 	// never are strings that no client may see: the pool's own names.
@@ -52,7 +53,7 @@ type prize struct {
 	leader, group, txn    int32 // nodes
 	producer              int64
 	producerEpoch         int16
-	session               int32 // a fetch session that is open on conn
+	session, epoch        int32 // a fetch session that is open on conn, and its newest epoch
 	conn                  *raw
 	attackersID           [16]byte // of the attacker's own topic
 	attackersLeader, home int32    // home: of the attacker's group
@@ -214,6 +215,7 @@ func (s *siege) client(t *testing.T, as account, opts ...kgo.Opt) *kgo.Client {
 // prepare makes what the victim is robbed of, and what the attacker works with.
 func (s *siege) prepare(t *testing.T) {
 	t.Helper()
+	s.whole = t
 	v := s.login(t, s.victim, -1)
 	s.prize.id, s.prize.leader = v.topic(t, canaryTopic)
 	cl := s.client(t, s.victim, kgo.DefaultProduceTopic(canaryTopic))
@@ -243,14 +245,19 @@ func (s *siege) prepare(t *testing.T) {
 		s.prize.producer, s.prize.producerEpoch = begun.ProducerID, begun.ProducerEpoch
 		return begun.ErrorCode == 0
 	})
-	s.prize.conn = s.login(t, s.victim, s.prize.leader)
+	s.openSession(t)
+	a := s.login(t, s.attacker, -1)
+	s.prize.attackersID, s.prize.attackersLeader = a.topic(t, "junk")
+	s.prize.home = a.coordinator(t, "gang", 0)
+}
+
+// openSession opens the victim's fetch session.
+func (s *siege) openSession(t *testing.T) {
+	s.prize.conn, s.prize.epoch = s.login(s.whole, s.victim, s.prize.leader), 0
 	s.prize.session = must[*kmsg.FetchResponse](t, s.prize.conn, fetch(s.prize.id, 0, 0), 13).SessionID
 	if s.prize.session == 0 {
 		t.Fatal("the victim has no fetch session")
 	}
-	a := s.login(t, s.attacker, -1)
-	s.prize.attackersID, s.prize.attackersLeader = a.topic(t, "junk")
-	s.prize.home = a.coordinator(t, "gang", 0)
 }
 
 // must asks and gives the answer's type.
@@ -339,7 +346,7 @@ func batch(producer int64, epoch int16, attributes int16) []byte {
 }
 
 // intact fails unless the victim has what it had, and its session lives.
-func (s *siege) intact(t *testing.T, epoch int32) {
+func (s *siege) intact(t *testing.T) {
 	t.Helper()
 	c := s.login(t, s.victim, s.prize.leader)
 	whole := must[*kmsg.FetchResponse](t, c, fetch(s.prize.id, 0, -1), 13)
@@ -347,7 +354,8 @@ func (s *siege) intact(t *testing.T, epoch int32) {
 		bytes.Count(whole.Topics[0].Partitions[0].RecordBatches, []byte(canaryValue)) != 3 {
 		t.Errorf("the victim's topic: %+v", whole)
 	}
-	if live := must[*kmsg.FetchResponse](t, s.prize.conn, fetch([16]byte{}, s.prize.session, epoch), 13); live.ErrorCode != 0 || live.SessionID != s.prize.session {
+	s.prize.epoch++
+	if live := must[*kmsg.FetchResponse](t, s.prize.conn, fetch([16]byte{}, s.prize.session, s.prize.epoch), 13); live.ErrorCode != 0 || live.SessionID != s.prize.session {
 		t.Errorf("the victim's fetch session: %+v", live)
 	}
 	offsets := kmsg.NewPtrOffsetFetchRequest()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -79,11 +80,12 @@ type tripwire struct{ requests, responses probes }
 // watch is the tripwire over one exchange. It begins before the rewrite, which
 // maps the request in place.
 type watch struct {
-	x     *Exchange
-	wire  *tripwire
-	asked []string // names in the request that could look like another instance's
-	kind  string   // protocol type of the blobs in the answer
-	group string   // virtual, if the answer's blobs are of a type that only JoinGroup names
+	x      *Exchange
+	wire   *tripwire
+	asked  []string // names in the request that could look like another instance's
+	quoted []string // what else of the request could look so in an error text
+	kind   string   // protocol type of the blobs in the answer
+	group  string   // virtual, if the answer's blobs are of a type that only JoinGroup names
 
 	label      string // the newest one that was looked up
 	registered bool
@@ -113,10 +115,16 @@ type asking watch
 func (w *asking) protocol(string) {}
 
 func (w *asking) value(p *probe, _, f reflect.Value) error {
-	if p.as == snareName || p.as == snareRegex {
-		if name := f.String(); strings.IndexByte(name, '.') > 0 || w.x.Space.Aliases() != nil {
-			w.asked = append(w.asked, name)
-		}
+	if f.Kind() != reflect.String {
+		return nil
+	}
+	text := f.String()
+	switch {
+	case strings.IndexByte(text, '.') < 0 && strings.IndexByte(text, ':') < 0 && w.x.Space.Aliases() == nil:
+	case p.as == snareName, p.as == snareRegex:
+		w.asked = append(w.asked, text)
+	default:
+		w.quoted = append(w.quoted, text)
 	}
 	return nil
 }
@@ -213,14 +221,15 @@ func (w *watch) host(p *probe, in reflect.Value, host string) error {
 	return w.x.leak(p.path, p.as.String(), host)
 }
 
-// text judges what a client is told. Names of its own may be in it.
+// text judges what a client is told, unless it is told so by the gateway alone.
+// What it said itself may be in it.
 func (w *watch) text(p *probe, text string) error {
-	if text == "" || w.x.Foreign == nil || standardTexts()[text] || !w.x.Foreign(text) || w.may().texts[text] {
+	if text == "" || w.raw == nil || w.x.Foreign == nil || standardTexts()[text] || !w.x.Foreign(text) || w.may().texts[text] {
 		return nil
 	}
 	less := text
-	for _, name := range w.asked {
-		less = strings.ReplaceAll(less, name, "")
+	for _, said := range slices.Concat(w.asked, w.quoted) {
+		less = strings.ReplaceAll(less, said, "")
 	}
 	return w.unless(!w.x.Foreign(less), p, text)
 }

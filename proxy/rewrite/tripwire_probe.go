@@ -30,12 +30,13 @@ const (
 	snareCluster
 	snareSubscription // consumer protocol, whose topics are names
 	snareAssignment
+	snareQuoted // in requests: what a text of our own may repeat
 )
 
 func (s snare) String() string {
 	return [...]string{
 		"nothing", "a name", "a topic pattern", "an error text", "a broker's address", "a client's host", "a cluster id",
-		"a subscription's topic", "an assignment's topic",
+		"a subscription's topic", "an assignment's topic", "the client's own text",
 	}[s]
 }
 
@@ -80,7 +81,11 @@ func (p *probes) of(m Message, direction string) []probe {
 func probesOf(m Message, direction string) []probe {
 	var all []probe
 	for _, f := range fieldsOf(m.Key(), direction) {
-		if as := snareOf(f.meaning); as != 0 {
+		as := snareOf(f.meaning)
+		if as == 0 && direction == "req" {
+			as = snareQuoted
+		}
+		if as != 0 {
 			all = addProbe(all, reflect.TypeOf(m).Elem(), f.path, strings.Split(f.path, "."), as)
 		}
 	}
