@@ -5,6 +5,8 @@ import "github.com/twmb/franz-go/pkg/kmsg"
 // DeleteTopics (20). 1: throttle; 4: flexible; 5: error texts; 6: by id too,
 // and a struct per topic in place of a name. A topic named by its id that may not
 // be deleted shows its name only to those who may describe it (ControllerApis).
+// Unlike there DELETE on the cluster is no right to every topic: no tool grants it,
+// and where what no ACL speaks of is allowed, everybody would have it.
 // One that is only shared with this instance is its owner's to delete: to those
 // POLICY_VIOLATION.
 func deleteTopics(x *Exchange, req *kmsg.DeleteTopicsRequest) (outcome[*kmsg.DeleteTopicsResponse], error) {

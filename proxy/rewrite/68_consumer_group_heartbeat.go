@@ -12,6 +12,10 @@ import (
 // ConsumerGroupHeartbeat (68) is all that a member of a KIP-848 group says and
 // hears. 1: subscription by pattern. Null lists and a null pattern mean "as
 // before", an empty pattern clears it: they pass.
+//
+// The broker resolves a pattern by its own rights and not by this instance's ACLs:
+// a member may be assigned a topic that it may not describe (Kafka leaves those
+// out), and is then refused when it fetches it.
 func consumerGroupHeartbeat(x *Exchange, req *kmsg.ConsumerGroupHeartbeatRequest) (outcome[*kmsg.ConsumerGroupHeartbeatResponse], error) {
 	if code := mapConsumerGroupHeartbeat(x, req); code != 0 {
 		resp := kmsg.NewPtrConsumerGroupHeartbeatResponse()
