@@ -23,7 +23,11 @@ func poolValues(as snare) []any {
 	case snareText:
 		return []any{"broker0.pool.internal is away", "Topic 'other.orders' collides with it"}
 	case snareHost:
-		return []any{"broker0.pool.internal", "b2-acme.weir.test"} // the latter is another node's
+		return []any{
+			"broker0.pool.internal",
+			"b2-acme.weir.test", // another node's
+			"b0-acme.weir.test", // with a port that is not the gateway's
+		}
 	case snareClient:
 		return []any{"/10.0.0.7"}
 	case snareCluster:
