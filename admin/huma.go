@@ -20,7 +20,7 @@ const maxBodyBytes = 1 << 20
 // register adds the routes under /v1 to mux and returns the OpenAPI document.
 func (s *server) register(mux *http.ServeMux) ([]byte, error) {
 	cfg := huma.DefaultConfig("Weir", s.cfg.Version)
-	cfg.Info.Description = "Management of instances and users. Every error is an RFC 9457 problem with an immutable code."
+	cfg.Info.Description = "Management of instances, their users and ACLs. Every error is an RFC 9457 problem with an immutable code."
 	cfg.DocsPath = ""     // it would load scripts from a CDN
 	cfg.SchemasPath = ""  // the schemas are in /openapi.json
 	cfg.OpenAPIPath = ""  // served by us, without a token
@@ -45,6 +45,9 @@ func (s *server) register(mux *http.ServeMux) ([]byte, error) {
 	route(a, "create-aliases", aliasesWrite, http.MethodPost, "/v1/instances/{instance}/aliases", http.StatusCreated, s.createAliases)
 	route(a, "list-aliases", aliasesRead, http.MethodGet, "/v1/instances/{instance}/aliases", http.StatusOK, s.listAliases)
 	route(a, "delete-alias", aliasesWrite, http.MethodDelete, "/v1/instances/{instance}/aliases/{kind}/{name}", http.StatusNoContent, s.deleteAlias)
+	route(a, "create-acls", aclsWrite, http.MethodPost, "/v1/instances/{instance}/acls", http.StatusOK, s.createACLs)
+	route(a, "list-acls", aclsRead, http.MethodGet, "/v1/instances/{instance}/acls", http.StatusOK, s.listACLs)
+	route(a, "delete-acls", aclsWrite, http.MethodDelete, "/v1/instances/{instance}/acls", http.StatusOK, s.deleteACLs)
 
 	schemas := a.OpenAPI().Components.Schemas.Map()
 	plan := schemas["CreateInstance"].Properties["plan"]

@@ -37,6 +37,7 @@ const (
 	codeAliasesFull      code = "aliases-limit-reached"
 	codePoolHolds        code = "pool-holds-names"
 	codePool             code = "pool-unavailable"
+	codeACLsFull         code = "acls-limit-reached"
 	codeRateLimited      code = "rate-limited"
 	codeTimeout          code = "request-timeout"
 	codeStore            code = "store-unavailable"
@@ -105,6 +106,8 @@ func kindOf(c code) problemKind {
 		return problemKind{status: http.StatusConflict, title: "Id is in use in the pool"}
 	case codePool:
 		return problemKind{status: http.StatusServiceUnavailable, title: "Pool unavailable", retryable: true}
+	case codeACLsFull:
+		return problemKind{status: http.StatusConflict, title: "Limit of ACLs reached", try: "weir acl remove INSTANCE ..."}
 	case codeRateLimited:
 		return problemKind{status: http.StatusTooManyRequests, title: "Rate limited", retryable: true}
 	case codeTimeout:

@@ -10,6 +10,8 @@ const (
 	instancesWrite scope = "instances:write"
 	usersRead      scope = "users:read"
 	usersWrite     scope = "users:write"
+	aclsRead       scope = "acls:read"
+	aclsWrite      scope = "acls:write"
 	// aliasesRead and aliasesWrite are for operators: they show and choose names of
 	// the pool, where nothing says which tenant may have them.
 	aliasesRead  scope = "aliases:read"
@@ -33,11 +35,11 @@ func rightsOf(roles []string) rights {
 		switch role {
 		case "operator":
 			r.everyTenant = true
-			r.scopes = append(r.scopes, instancesRead, instancesWrite, usersRead, usersWrite, aliasesRead, aliasesWrite, metricsRead)
+			r.scopes = append(r.scopes, instancesRead, instancesWrite, usersRead, usersWrite, aclsRead, aclsWrite, aliasesRead, aliasesWrite, metricsRead)
 		case "tenant-admin":
-			r.scopes = append(r.scopes, instancesRead, instancesWrite, usersRead, usersWrite)
+			r.scopes = append(r.scopes, instancesRead, instancesWrite, usersRead, usersWrite, aclsRead, aclsWrite)
 		case "viewer":
-			r.scopes = append(r.scopes, instancesRead, usersRead)
+			r.scopes = append(r.scopes, instancesRead, usersRead, aclsRead)
 		case "quota-admin":
 			r.scopes = append(r.scopes, instancesRead)
 		}

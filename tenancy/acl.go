@@ -105,7 +105,7 @@ func (a ACL) wrong() string {
 	case a.Host != "*" && hostErr != nil:
 		return fmt.Sprintf("host %.80q is neither an IP address nor *", a.Host)
 	case a.Operation != kmsg.ACLOperationAll && !slices.Contains(operations, a.Operation):
-		return fmt.Sprintf("operation %d is none of those of resource type %s", a.Operation, a.Resource)
+		return fmt.Sprintf("resource type %s has no operation %s (%d)", a.Resource, a.Operation, a.Operation)
 	case a.Permission != kmsg.ACLPermissionTypeAllow && a.Permission != kmsg.ACLPermissionTypeDeny:
 		return fmt.Sprintf("permission type %d is neither allow nor deny", a.Permission)
 	}

@@ -121,7 +121,7 @@ func TestCheckACL(t *testing.T) {
 		"principal has 518 bytes":     func(a *ACL) { a.Principal = "User:" + long },
 		`host "" is neither`:          func(a *ACL) { a.Host = "" },
 		`host "10.0.0.0/8" is`:        func(a *ACL) { a.Host = "10.0.0.0/8" },
-		"operation 12 is none":        func(a *ACL) { a.Operation = kmsg.ACLOperationIdempotentWrite },
+		"has no operation IDEMPOTENT": func(a *ACL) { a.Operation = kmsg.ACLOperationIdempotentWrite },
 		"permission type 1 is":        func(a *ACL) { a.Permission = kmsg.ACLPermissionTypeAny },
 	} {
 		a := someACL("orders")
