@@ -5,6 +5,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/tenancy"
 )
 
 // metadataOf sends a Metadata request for names, and the broker's answer back:
@@ -154,5 +156,17 @@ func TestAutoCreateNeedsCreate(t *testing.T) {
 		if codes["new"] != c.code || (len(asked) > 0) != c.made {
 			t.Errorf("allowed %q: code %d and %d requests, want %d and some: %t", c.rule, codes["new"], len(asked), c.code, c.made)
 		}
+	}
+}
+
+// A topic that is only shared is not made anew when its owner has deleted it.
+func TestSharedTopicIsNotCreated(t *testing.T) {
+	x := autoCreateExchange(t, 9)
+	x.AutoCreate = true
+	x.Space = tenancy.NewNamespace("acme",
+		tenancy.Alias{Kind: tenancy.KindTopic, Virtual: "theirs", Physical: "legacy_theirs", ReadOnly: true})
+	codes, asked := metadataOf(t, x, true, "theirs")
+	if codes["theirs"] != codeUnknownTopic || len(asked) != 0 {
+		t.Errorf("answered %v, the pool was asked %v", codes, asked)
 	}
 }
