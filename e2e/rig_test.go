@@ -20,6 +20,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -64,9 +65,14 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), port: parts.FreePorts(t, 4)}
+	return newWorldOn(t, parts.StartKafka(t, 3))
+}
+
+// newWorldOn is a world with a pool of the caller's.
+func newWorldOn(t *testing.T, kafka *parts.Kafka) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), kafka: kafka, port: parts.FreePorts(t, 1+len(kafka.Bootstrap()))}
 	w.redis = parts.StartRedis(t)
-	w.kafka = parts.StartKafka(t, 3)
 	w.makeCertificate()
 	key := bytes.Repeat([]byte("k"), 32)
 	w.write("token.key", key)
@@ -137,12 +143,12 @@ listeners:
     reuse_port: true
     tls: {certificate_file: ca.pem, key_file: key.pem}
     sni: {domain: kafka.localhost}
-    brokers: [{pool: main, host: 127.0.0.1, first_port: %d, nodes: [1, 2, 3]}]
+    brokers: [{pool: main, host: 127.0.0.1, first_port: %d, nodes: [%s]}]
 admin: {address: "%s", token_key_file: token.key, client_ca_file: ca.pem}
 auth: {pepper_file: pepper}
 drain: {grace: 1s, spread: 2s}
 log: {level: info, format: text}
-`, w.redis.URL(), strings.Join(w.kafka.Bootstrap(), `", "`), w.port, w.port, w.port+1, g.admin)
+`, w.redis.URL(), strings.Join(w.kafka.Bootstrap(), `", "`), w.port, w.port, w.port+1, w.nodes(), g.admin)
 	w.write(name+".yaml", []byte(config))
 	g.Process = parts.Start(w.t, g.log, nil, binary, "serve", "--config", filepath.Join(w.dir, name+".yaml"))
 	w.t.Cleanup(func() {
@@ -164,6 +170,15 @@ log: {level: info, format: text}
 		return resp.StatusCode == http.StatusOK
 	})
 	return g
+}
+
+// nodes lists the pool's node ids.
+func (w *world) nodes() string {
+	var all []string
+	for i := range w.kafka.Bootstrap() {
+		all = append(all, strconv.Itoa(i+1))
+	}
+	return strings.Join(all, ", ")
 }
 
 func tail(b []byte, n int) []byte { return b[max(0, len(b)-n):] }

@@ -17,19 +17,32 @@ type Kafka struct {
 	t     testing.TB
 	dir   string
 	libs  string
-	first int // node i listens on first+i-1, its controller on first+n+i-1
+	older bool     // the line before 4.0
+	more  []string // settings beside those of configure, key=value
+	first int      // node i listens on first+i-1, its controller on first+n+i-1
 	nodes []*Process
 }
 
-// StartKafka starts n brokers (KRaft, combined roles) and waits until all
-// accept connections.
-func StartKafka(t testing.TB, n int) *Kafka {
+// StartKafka starts n brokers (KRaft, combined roles) with further settings
+// (key=value) and waits until all accept connections.
+func StartKafka(t testing.TB, n int, more ...string) *Kafka {
 	t.Helper()
-	libs, err := KafkaLibs()
+	return startKafka(&Kafka{t: t, more: more}, KafkaVersion, n)
+}
+
+// StartOlderKafka is StartKafka of OlderKafkaVersion.
+func StartOlderKafka(t testing.TB, n int, more ...string) *Kafka {
+	t.Helper()
+	return startKafka(&Kafka{t: t, more: more, older: true}, OlderKafkaVersion, n)
+}
+
+func startKafka(k *Kafka, version string, n int) *Kafka {
+	k.t.Helper()
+	libs, err := kafkaLibs(version)
 	if err != nil {
-		t.Fatal(err)
+		k.t.Fatal(err)
 	}
-	k := &Kafka{t: t, dir: t.TempDir(), libs: libs, first: FreePorts(t, 2*n), nodes: make([]*Process, n)}
+	k.dir, k.libs, k.first, k.nodes = k.t.TempDir(), libs, FreePorts(k.t, 2*n), make([]*Process, n)
 	for node := 1; node <= n; node++ {
 		k.configure(node)
 		k.Start(node)
@@ -72,7 +85,7 @@ func (k *Kafka) configure(node int) {
 	for v := 1; v <= n; v++ {
 		voters = append(voters, fmt.Sprintf("%d@127.0.0.1:%d", v, k.first+n+v-1))
 	}
-	text := strings.Join([]string{
+	settings := []string{
 		"process.roles=broker,controller",
 		fmt.Sprintf("node.id=%d", node),
 		fmt.Sprintf("broker.rack=zone-%d", node),
@@ -93,8 +106,18 @@ func (k *Kafka) configure(node int) {
 		"broker.session.timeout.ms=4000",
 		"broker.heartbeat.interval.ms=500",
 		"transaction.max.timeout.ms=60000",
-	}, "\n")
-	if err := os.WriteFile(k.config(node), []byte(text+"\n"), 0o600); err != nil {
+	}
+	if k.older {
+		// Since 4.0 the new consumer protocol needs no word (KIP-848).
+		settings = append(settings, "group.coordinator.rebalance.protocols=classic,consumer")
+	} else {
+		settings = append(settings, fmt.Sprintf("share.coordinator.state.topic.replication.factor=%d", n),
+			fmt.Sprintf("share.coordinator.state.topic.min.isr=%d", n/2+1),
+			"share.coordinator.state.topic.num.partitions=4",
+			"group.share.heartbeat.interval.ms=1000", "group.share.min.heartbeat.interval.ms=1000")
+	}
+	text := strings.Join(append(settings, k.more...), "\n") + "\n"
+	if err := os.WriteFile(k.config(node), []byte(text), 0o600); err != nil {
 		k.t.Fatal(err)
 	}
 	format := exec.Command("java", "-Xmx128m", "-cp", filepath.Join(k.libs, "*"), "kafka.tools.StorageTool",

@@ -14,7 +14,9 @@ import (
 // Versions of what is brought. Kafka's own stands in deploy/kafka/pom.xml too.
 const (
 	KafkaVersion          = "4.3.1"
+	OlderKafkaVersion     = "3.9.2" // the last line before 4.0
 	confluentKafkaVersion = "2.16.1"
+	kafkaPythonVersion    = "3.0.12"
 	kafkajsVersion        = "2.2.4"
 )
 
@@ -38,13 +40,15 @@ func Dir() (string, error) {
 	return filepath.Join(base, "weir-parts"), nil
 }
 
-// KafkaLibs is the folder of Kafka's jars.
-func KafkaLibs() (string, error) {
+// KafkaLibs is the folder of the jars of Kafka, its tools, clients and Streams.
+func KafkaLibs() (string, error) { return kafkaLibs(KafkaVersion) }
+
+func kafkaLibs(version string) (string, error) {
 	dir, err := Dir()
-	return filepath.Join(dir, "kafka-"+KafkaVersion), err
+	return filepath.Join(dir, "kafka-"+version), err
 }
 
-// Python is the interpreter that has confluent-kafka.
+// Python is the interpreter that has confluent-kafka and kafka-python.
 func Python() (string, error) {
 	dir, err := Dir()
 	return filepath.Join(dir, "python", "bin", "python3"), err
@@ -60,7 +64,7 @@ func NodeModules() (string, error) {
 // returns one error for each part that cannot be had.
 func Provision(ctx context.Context, root string, out io.Writer) []error {
 	errs := commands(ctx, out)
-	for _, step := range []func(context.Context, string, io.Writer) error{kafka, confluentKafka, kafkajs} {
+	for _, step := range []func(context.Context, string, io.Writer) error{kafka, olderKafka, pythonClients, kafkajs} {
 		if err := step(ctx, root, out); err != nil {
 			errs = append(errs, err)
 		}
@@ -92,30 +96,44 @@ func commands(ctx context.Context, out io.Writer) []error {
 	return errs
 }
 
-// kafka brings the broker and its tools.
+// kafka brings the broker, its tools, the Java client and Streams.
 func kafka(ctx context.Context, root string, out io.Writer) error {
-	libs, err := KafkaLibs()
-	if err != nil || done(libs) {
+	return kafkaOf(ctx, root, KafkaVersion, out)
+}
+
+// olderKafka brings the broker of the line before.
+func olderKafka(ctx context.Context, root string, out io.Writer) error {
+	return kafkaOf(ctx, root, OlderKafkaVersion, out)
+}
+
+func kafkaOf(ctx context.Context, root, version string, out io.Writer) error {
+	libs, err := kafkaLibs(version)
+	if err != nil {
 		return err
 	}
 	pom := filepath.Join(root, "deploy", "kafka", "pom.xml")
-	err = run(ctx, "", out, "mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies", "-DoutputDirectory="+libs)
-	return finish(libs, "Apache Kafka "+KafkaVersion+" (Maven)", err)
+	text, err := os.ReadFile(pom)
+	if err != nil || done(libs, string(text)) {
+		return err
+	}
+	err = run(ctx, "", out, "mvn", "-q", "-B", "-f", pom, "-Dkafka.version="+version,
+		"dependency:copy-dependencies", "-DoutputDirectory="+libs)
+	return finish(libs, string(text), "Apache Kafka "+version+" (Maven)", err)
 }
 
-// confluentKafka brings librdkafka's Python client.
-func confluentKafka(ctx context.Context, _ string, out io.Writer) error {
+// pythonClients brings librdkafka's Python client and the one in pure Python.
+func pythonClients(ctx context.Context, _ string, out io.Writer) error {
 	python, err := Python()
 	if err != nil {
 		return err
 	}
-	dir := filepath.Dir(filepath.Dir(python))
-	if done(dir) {
+	dir, want := filepath.Dir(filepath.Dir(python)), []string{"confluent-kafka==" + confluentKafkaVersion, "kafka-python==" + kafkaPythonVersion}
+	if done(dir, strings.Join(want, " ")) {
 		return nil
 	}
 	err = errors.Join(run(ctx, "", out, "python3", "-m", "venv", dir),
-		run(ctx, "", out, python, "-m", "pip", "install", "-q", "confluent-kafka=="+confluentKafkaVersion))
-	return finish(dir, "confluent-kafka "+confluentKafkaVersion+" (PyPI)", err)
+		run(ctx, "", out, python, append([]string{"-m", "pip", "install", "-q"}, want...)...))
+	return finish(dir, strings.Join(want, " "), strings.Join(want, ", ")+" (PyPI)", err)
 }
 
 // kafkajs brings the JavaScript client.
@@ -125,27 +143,28 @@ func kafkajs(ctx context.Context, _ string, out io.Writer) error {
 		return err
 	}
 	dir := filepath.Dir(modules)
-	if done(dir) {
+	if done(dir, kafkajsVersion) {
 		return nil
 	}
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
 	err = run(ctx, dir, out, "npm", "install", "--silent", "--no-audit", "--no-fund", "kafkajs@"+kafkajsVersion)
-	return finish(dir, "kafkajs "+kafkajsVersion+" (npm)", err)
+	return finish(dir, kafkajsVersion, "kafkajs "+kafkajsVersion+" (npm)", err)
 }
 
-// done says whether dir is there as a whole: its mark is written last.
-func done(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, ".complete"))
-	return err == nil
+// done says whether dir is there as a whole, as it is wanted now: its mark is
+// written last and says what was asked for.
+func done(dir, want string) bool {
+	text, err := os.ReadFile(filepath.Join(dir, ".complete"))
+	return err == nil && string(text) == want
 }
 
-func finish(dir, what string, err error) error {
+func finish(dir, want, what string, err error) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	return os.WriteFile(filepath.Join(dir, ".complete"), nil, 0o600)
+	return os.WriteFile(filepath.Join(dir, ".complete"), []byte(want), 0o600)
 }
 
 // run runs a command to its end; its output follows only if it fails.
