@@ -52,7 +52,9 @@ func TestKafkaTools(t *testing.T) {
 			var out string
 			row.status[i], out = s.run(t, c)
 			row.raw[i] = strings.ReplaceAll(out, s.config, "CONFIG")
-			row.printed[i] = normalTool(row.raw[i])
+			if row.printed[i] = normalTool(row.raw[i]); c.internal {
+				row.printed[i] = withoutInternal(row.printed[i])
+			}
 		}
 		rows = append(rows, row)
 		row.check(t, "i-tools.", parts.Host(1), parts.ClusterID)
