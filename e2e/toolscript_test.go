@@ -147,7 +147,7 @@ var normalTools = []struct {
 	{regexp.MustCompile(`127\.0\.\d+\.\d+:\d+`), "HOST:PORT"},
 	{regexp.MustCompile(`127\.0\.\d+\.\d+`), "HOST"},
 	{regexp.MustCompile(`\b(1[67]\d{11}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})\b`), "#"}, // ms since 1970, UUIDs
-	{regexp.MustCompile(`\b[\w-]{22}==`), "#"}, // member ids of franz-go
+	{regexp.MustCompile(`\b[\w-]{22}==`), "#"},                                               // member ids of franz-go
 	{regexp.MustCompile(`(avg_throughput":)[\d.]+`), "$1#"},
 	{regexp.MustCompile(`(TopicId|Cluster ID|Cluster id): \S{22}\b`), "$1: ID"},
 	{regexp.MustCompile(`/\S+/data1\b`), "DIR"},

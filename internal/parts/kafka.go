@@ -114,7 +114,10 @@ func (k *Kafka) configure(node int) {
 		settings = append(settings, fmt.Sprintf("share.coordinator.state.topic.replication.factor=%d", n),
 			fmt.Sprintf("share.coordinator.state.topic.min.isr=%d", n/2+1),
 			"share.coordinator.state.topic.num.partitions=4",
-			"group.share.heartbeat.interval.ms=1000", "group.share.min.heartbeat.interval.ms=1000")
+			"group.share.heartbeat.interval.ms=1000", "group.share.min.heartbeat.interval.ms=1000",
+			// A member that was killed is missed soon.
+			"group.streams.min.session.timeout.ms=6000", "group.streams.session.timeout.ms=6000",
+			"group.streams.min.heartbeat.interval.ms=1000", "group.streams.heartbeat.interval.ms=1000")
 	}
 	text := strings.Join(append(settings, k.more...), "\n") + "\n"
 	if err := os.WriteFile(k.config(node), []byte(text), 0o600); err != nil {
