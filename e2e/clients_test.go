@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +35,28 @@ func TestStockClients(t *testing.T) {
 			t.Fatal(err)
 		}
 		script(t, nil, python, append([]string{"clients/librdkafka.py"}, append(args, "py", "py-group", "20000")...)...)
+	})
+	t.Run("kafka-python", func(t *testing.T) {
+		python, err := parts.Python()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, mechanism := range []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"} {
+			name := "kp-" + strings.ToLower(mechanism)
+			script(t, nil, python, append([]string{"clients/kafkapython.py"}, append(slices.Clone(args), name, name+"-group", "5000", mechanism)...)...)
+		}
+	})
+	t.Run("sarama", func(t *testing.T) {
+		client := filepath.Join(w.dir, "sarama")
+		build := exec.CommandContext(t.Context(), "go", "build", "-o", client, ".")
+		build.Dir = filepath.Join("clients", "sarama") // a module of its own
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("go build: %v\n%s", err, out)
+		}
+		for i, how := range [][]string{{"PLAIN", "0"}, {"PLAIN", "1"}, {"SCRAM-SHA-256", "0"}, {"SCRAM-SHA-512", "1"}} {
+			name := fmt.Sprintf("sarama%d", i)
+			script(t, nil, client, append(slices.Clone(args), append([]string{name, name + "-group", "5000"}, how...)...)...)
+		}
 	})
 	t.Run("kafkajs", func(t *testing.T) {
 		modules, err := parts.NodeModules()
@@ -173,6 +196,6 @@ func script(t *testing.T, env []string, name string, args ...string) {
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {
-		t.Fatalf("%s: %v", args[0], err)
+		t.Fatalf("%s %s: %v", name, args[0], err)
 	}
 }

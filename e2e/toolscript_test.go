@@ -150,8 +150,10 @@ var normalTools = []struct {
 	{regexp.MustCompile(`\b[\w-]{22}==`), "#"},                                               // member ids of franz-go
 	{regexp.MustCompile(`(avg_throughput":)[\d.]+`), "$1#"},
 	{regexp.MustCompile(`(TopicId|Cluster ID|Cluster id): \S{22}\b`), "$1: ID"},
-	{regexp.MustCompile(`/\S+/data1\b`), "DIR"},
-	{regexp.MustCompile(`(?m)^(\s*at |SLF4J: ).*\n`), ""}, // a stack is the tool's own affair
+	{regexp.MustCompile(`"logDir":"[^"]*"`), `"logDir":"DIR"`},
+	{regexp.MustCompile(`"size":\d+`), `"size":#`},                     // of batches whose times differ
+	{regexp.MustCompile(`(only supports operations )\[.*\]`), "$1[#]"}, // a Java set, in any order
+	{regexp.MustCompile(`(?m)^(\s*at |SLF4J: ).*\n`), ""},              // a stack is the tool's own affair
 	{regexp.MustCompile(`[ \t]+`), " "},
 	{regexp.MustCompile(`(?m) $`), ""},
 	{regexp.MustCompile(`(Ongoing \d+ #) \d+`), "$1 #"}, // how long it has been open
