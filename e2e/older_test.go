@@ -32,7 +32,7 @@ func TestOlderKafka(t *testing.T) {
 	})
 	t.Run("kcat", func(t *testing.T) {
 		w.createTopic(cl, "kcat", 1)
-		conf := fmt.Sprintf("bootstrap.servers=%s\nsecurity.protocol=SASL_SSL\nsasl.mechanism=SCRAM-SHA-512\nsasl.username=%s\nsasl.password=%s\nssl.ca.location=%s\n",
+		conf := fmt.Sprintf("bootstrap.servers=%s\nsecurity.protocol=SASL_SSL\nsasl.mechanisms=PLAIN\nsasl.username=%s\nsasl.password=%s\nssl.ca.location=%s\n",
 			w.bootstrap(), in.user, in.password, filepath.Join(w.dir, "ca.pem"))
 		w.write("kcat.conf", []byte(conf))
 		kcat(t, w.dir)

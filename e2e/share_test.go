@@ -32,6 +32,11 @@ func TestShareGroup(t *testing.T) {
 				cl := w.client(in)
 				w.createTopic(cl, "jobs", 3)
 				for i := range shareRecords {
+					if i%50 == 0 { // batches small enough for two
+						if err := cl.Flush(t.Context()); err != nil {
+							t.Fatal(err)
+						}
+					}
 					cl.Produce(t.Context(), &kgo.Record{Topic: "jobs", Value: fmt.Appendf(nil, "%s:%d", in.id, i)}, func(_ *kgo.Record, err error) {
 						if err != nil {
 							t.Error(err)
@@ -83,6 +88,9 @@ func (w *world) shareWork(t *testing.T, in instance, mode, classPath string) {
 	}
 	if mode == "explicit" && (again == 0 || verdicts["REJECT"] == 0) {
 		t.Errorf("none was released or none rejected: %v, %d again", verdicts, again)
+	}
+	if verdicts["consumer 0"] == 0 || verdicts["consumer 1"] == 0 {
+		t.Errorf("one of two consumers was idle: %v", verdicts)
 	}
 	t.Logf("%s %s: %d records done once; %v, %d at a later delivery", in.id, mode, len(done), verdicts, again)
 }

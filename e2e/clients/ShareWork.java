@@ -6,6 +6,7 @@ import java.util.Properties;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
@@ -90,6 +91,7 @@ public final class ShareWork implements Runnable {
     }
 
     private void work(ConsumerRecord<String, String> r) {
+        LockSupport.parkNanos(1_000_000); // so that both consumers find work
         AcknowledgeType verdict = AcknowledgeType.ACCEPT;
         if (explicit) {
             if (r.offset() % 10 == 0 && r.deliveryCount().orElse((short) 1) == 1) {
@@ -100,7 +102,7 @@ public final class ShareWork implements Runnable {
             consumer.acknowledge(r, verdict);
         }
         if (verdict != AcknowledgeType.RELEASE) {
-            System.out.println("done " + r.value() + " " + verdict + " " + r.deliveryCount().orElse((short) 0) + " " + number);
+            System.out.println("done " + r.value() + " " + verdict.name() + " " + r.deliveryCount().orElse((short) 0) + " " + number);
             done.add(r.value());
         }
     }

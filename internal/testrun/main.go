@@ -20,7 +20,7 @@ import (
 func main() { os.Exit(run()) }
 
 func run() int {
-	only := flag.String("only", "", "unit, real or fuzz instead of unit and real")
+	only := flag.String("only", "", "unit, real, franz or fuzz instead of unit and real")
 	fuzztime := flag.String("fuzztime", "30s", "how long each fuzz target runs")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -40,11 +40,13 @@ func run() int {
 		step(unit(ctx))
 	case "real":
 		step(real(ctx))
+	case "franz":
+		step(real(ctx, "-run", "^TestFranzSuite$"))
 	case "":
 		step(unit(ctx))
 		step(real(ctx))
 	default:
-		fmt.Printf("-only %s: want unit, real or fuzz\n", *only)
+		fmt.Printf("-only %s: want unit, real, franz or fuzz\n", *only)
 		return 2
 	}
 	if failed {
@@ -58,10 +60,11 @@ func unit(ctx context.Context) error {
 }
 
 // real runs the stories on real parts, one package after the other.
-func real(ctx context.Context) error {
+func real(ctx context.Context, flags ...string) error {
 	missing := parts.Provision(ctx, ".", os.Stdout)
 	if len(missing) == 0 {
-		return goTool(ctx, "test", "-race", "-v", "-tags", "real", "-timeout", "25m", "-p", "1", "./e2e/...")
+		args := append([]string{"test", "-race", "-v", "-tags", "real", "-timeout", "40m", "-p", "1"}, flags...)
+		return goTool(ctx, append(args, "./e2e/...")...)
 	}
 	for _, err := range missing {
 		fmt.Println("cannot be had here:", err)

@@ -96,6 +96,7 @@ func configuration(user, password, ca, mechanism, handshake string) (*sarama.Con
 	if h, ok := hashes[mechanism]; ok {
 		c.Net.SASL.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &conversation{hash: h} }
 	}
+	c.ApiVersionsRequest = version > 0 // the client demands it
 	c.Producer.Return.Successes = true
 	c.Producer.RequiredAcks = sarama.WaitForAll
 	c.Consumer.Offsets.Initial = sarama.OffsetOldest
