@@ -52,8 +52,8 @@ func TestKafkaTools(t *testing.T) {
 			var out string
 			row.status[i], out = s.run(t, c)
 			row.raw[i] = strings.ReplaceAll(out, s.config, "CONFIG")
-			if row.printed[i] = normalTool(row.raw[i]); c.internal {
-				row.printed[i] = withoutInternal(row.printed[i])
+			if row.printed[i] = normalTool(row.raw[i]); c.internal || c.unordered {
+				row.printed[i] = sorted(row.printed[i], !c.internal)
 			}
 		}
 		rows = append(rows, row)
@@ -72,22 +72,24 @@ type toolSide struct {
 	client         func(...kgo.Opt) []kgo.Opt
 }
 
-// live brings what commands look at and no tool makes: a transaction that stays
-// open, and a group with a member.
+// live brings what commands look at and no tool makes: transactions that stay
+// open, and groups with a member.
 func (s *toolSide) live(t *testing.T) {
 	t.Helper()
-	txn, err := kgo.NewClient(s.client(kgo.TransactionalID("open-txn"), kgo.TransactionTimeout(time.Minute))...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(txn.Close)
 	w := world{t: t}
-	w.createTopic(txn, "live", 1)
-	if err := txn.BeginTransaction(); err != nil {
-		t.Fatal(err)
-	}
-	if err := txn.ProduceSync(t.Context(), &kgo.Record{Topic: "live", Value: []byte("open")}).FirstErr(); err != nil {
-		t.Fatal(err)
+	for id, topic := range map[string]string{"open-txn": "live", "open-txn2": "live2"} {
+		txn, err := kgo.NewClient(s.client(kgo.TransactionalID(id), kgo.TransactionTimeout(time.Minute))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(txn.Close)
+		w.createTopic(txn, topic, 1)
+		if err := txn.BeginTransaction(); err != nil {
+			t.Fatal(err)
+		}
+		if err := txn.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Value: []byte("open")}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	next := context.WithValue(t.Context(), "opt_in_kafka_next_gen_balancer_beta", true) //nolint:staticcheck,revive // franz-go's own key
 	for group, opts := range map[string][]kgo.Opt{"live-classic": nil, "live-next": {kgo.WithContext(next)}} {

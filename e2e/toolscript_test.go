@@ -27,7 +27,9 @@ type toolCommand struct {
 	says []string
 	// internal: Kafka also shows its internal topics, and for that in another order.
 	internal bool
-	line     int
+	// unordered: Kafka's tools print it in the order of a hash map.
+	unordered bool
+	line      int
 }
 
 // toolClasses says which class is behind a tool's script.
@@ -98,6 +100,8 @@ func readToolScript(name string) ([]toolCommand, error) {
 			c.differs = value
 		case "but for internal topics":
 			c.internal = true
+		case "in any order":
+			c.unordered = true
 		case "says":
 			c.says = append(c.says, value)
 		default:
@@ -167,20 +171,26 @@ func normalTool(text string) string {
 	return strings.TrimSpace(text)
 }
 
-// withoutInternal leaves out what is said about internal topics (a line and the
-// indented ones under it) and sorts the rest: tools print a hash map's order.
-func withoutInternal(text string) string {
-	var all []string
+// sorted sorts paragraphs (a line and the indented ones under it) and the lines
+// in each, and leaves out those of internal topics if asked.
+func sorted(text string, internal bool) string {
+	var all [][]string
 	for line := range strings.SplitSeq(text, "\n") {
 		if n := len(all); n > 0 && strings.HasPrefix(line, " ") {
-			all[n-1] += "\n" + line
-			continue
+			all[n-1] = append(all[n-1], line)
+		} else if line != "" {
+			all = append(all, []string{line})
 		}
-		all = append(all, line)
 	}
-	all = slices.DeleteFunc(all, func(s string) bool { return internalTopic.MatchString(s) })
-	slices.Sort(all)
-	return strings.Join(all, "\n")
+	var out []string
+	for _, p := range all {
+		if internal || !internalTopic.MatchString(p[0]) {
+			slices.Sort(p[1:])
+			out = append(out, strings.Join(p, "\n"))
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, "\n")
 }
 
 var internalTopic = regexp.MustCompile(`\b__(consumer_offsets|transaction_state|share_group_state)\b`)
