@@ -5,8 +5,8 @@ import java.util.Map;
 import java.util.Properties;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
@@ -28,11 +28,14 @@ import org.apache.kafka.common.serialization.StringDeserializer;
  * Arguments: properties file, topic, group, mode, COUNT.
  */
 public final class ShareWork implements Runnable {
+    private static final CountDownLatch BOTH = new CountDownLatch(2);
+
     private final KafkaShareConsumer<String, String> consumer;
     private final Set<String> done;
     private final boolean explicit;
     private final int count;
     private final int number;
+    private boolean met;
 
     private ShareWork(Properties p, String topic, boolean explicit, int count, int number, Set<String> done) {
         this.consumer = new KafkaShareConsumer<>(p, new StringDeserializer(), new StringDeserializer());
@@ -82,6 +85,9 @@ public final class ShareWork implements Runnable {
         long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(80);
         while (done.size() < count && System.nanoTime() < end) {
             ConsumerRecords<String, String> records = consumer.poll(Duration.ofMillis(500));
+            if (!records.isEmpty()) {
+                meet();
+            }
             for (ConsumerRecord<String, String> r : records) {
                 work(r);
             }
@@ -90,8 +96,21 @@ public final class ShareWork implements Runnable {
         consumer.close();
     }
 
+    /** Waits, with the first records in hand, until the other consumer has some too. */
+    private void meet() {
+        if (met) {
+            return;
+        }
+        met = true;
+        BOTH.countDown();
+        try {
+            BOTH.await(20, TimeUnit.SECONDS);
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
     private void work(ConsumerRecord<String, String> r) {
-        LockSupport.parkNanos(1_000_000); // so that both consumers find work
         AcknowledgeType verdict = AcknowledgeType.ACCEPT;
         if (explicit) {
             if (r.offset() % 10 == 0 && r.deliveryCount().orElse((short) 1) == 1) {
