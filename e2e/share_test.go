@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -31,27 +32,38 @@ func TestShareGroup(t *testing.T) {
 			for _, in := range []instance{w.create(g, "i-one-"+mode), w.create(g, "i-two-"+mode)} {
 				cl := w.client(in)
 				w.createTopic(cl, "jobs", 3)
-				for i := range shareRecords {
-					if i%50 == 0 { // batches small enough for two
-						if err := cl.Flush(t.Context()); err != nil {
-							t.Fatal(err)
-						}
-					}
-					cl.Produce(t.Context(), &kgo.Record{Topic: "jobs", Value: fmt.Appendf(nil, "%s:%d", in.id, i)}, func(_ *kgo.Record, err error) {
-						if err != nil {
-							t.Error(err)
-						}
-					})
-				}
-				if err := cl.Flush(t.Context()); err != nil {
-					t.Fatal(err)
-				}
 				t.Run(in.id, func(t *testing.T) {
 					t.Parallel()
+					done := make(chan struct{})
+					go func() {
+						defer close(done)
+						jobs(t, cl, in)
+					}()
 					w.shareWork(t, in, mode, classPath)
+					<-done
 				})
 			}
 		})
+	}
+}
+
+// jobs writes the topic while it is worked off, so that the consumer that joins
+// first does not have it all.
+func jobs(t *testing.T, cl *kgo.Client, in instance) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for i := range shareRecords {
+		if i%10 == 0 {
+			<-tick.C
+		}
+		cl.Produce(t.Context(), &kgo.Record{Topic: "jobs", Key: fmt.Append(nil, i), Value: fmt.Appendf(nil, "%s:%d", in.id, i)}, func(_ *kgo.Record, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if err := cl.Flush(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -5,7 +5,6 @@ import java.util.Map;
 import java.util.Properties;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
@@ -28,14 +27,11 @@ import org.apache.kafka.common.serialization.StringDeserializer;
  * Arguments: properties file, topic, group, mode, COUNT.
  */
 public final class ShareWork implements Runnable {
-    private static final CountDownLatch BOTH = new CountDownLatch(2);
-
     private final KafkaShareConsumer<String, String> consumer;
     private final Set<String> done;
     private final boolean explicit;
     private final int count;
     private final int number;
-    private boolean met;
 
     private ShareWork(Properties p, String topic, boolean explicit, int count, int number, Set<String> done) {
         this.consumer = new KafkaShareConsumer<>(p, new StringDeserializer(), new StringDeserializer());
@@ -85,29 +81,12 @@ public final class ShareWork implements Runnable {
         long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(80);
         while (done.size() < count && System.nanoTime() < end) {
             ConsumerRecords<String, String> records = consumer.poll(Duration.ofMillis(500));
-            if (!records.isEmpty()) {
-                meet();
-            }
             for (ConsumerRecord<String, String> r : records) {
                 work(r);
             }
         }
         consumer.commitSync();
         consumer.close();
-    }
-
-    /** Waits, with the first records in hand, until the other consumer has some too. */
-    private void meet() {
-        if (met) {
-            return;
-        }
-        met = true;
-        BOTH.countDown();
-        try {
-            BOTH.await(20, TimeUnit.SECONDS);
-        } catch (InterruptedException e) {
-            throw new IllegalStateException(e);
-        }
     }
 
     private void work(ConsumerRecord<String, String> r) {
