@@ -37,10 +37,14 @@ func TestKafkaTools(t *testing.T) {
 	plain := filepath.Join(w.dir, "direct.properties")
 	w.write("direct.properties", nil)
 	sides := []*toolSide{
-		{name: "instance", log: filepath.Join(w.dir, "tools-instance.log"), classPath: classPath, at: w.bootstrap(), config: w.properties(in),
-			client: func(more ...kgo.Opt) []kgo.Opt { return w.options(in, more...) }},
-		{name: "direct", log: filepath.Join(w.dir, "tools-direct.log"), classPath: classPath, at: direct.Addr(1), config: plain,
-			client: func(more ...kgo.Opt) []kgo.Opt { return append(more, kgo.SeedBrokers(direct.Bootstrap()...)) }},
+		{
+			name: "instance", log: filepath.Join(w.dir, "tools-instance.log"), classPath: classPath, at: w.bootstrap(), config: w.properties(in),
+			client: func(more ...kgo.Opt) []kgo.Opt { return w.options(in, more...) },
+		},
+		{
+			name: "direct", log: filepath.Join(w.dir, "tools-direct.log"), classPath: classPath, at: direct.Addr(1), config: plain,
+			client: func(more ...kgo.Opt) []kgo.Opt { return append(more, kgo.SeedBrokers(direct.Bootstrap()...)) },
+		},
 	}
 	for _, s := range sides {
 		s.live(t)

@@ -19,11 +19,11 @@ import (
 	"weir/internal/parts"
 )
 
-// TestStreams counts words by Kafka Streams, exactly once, with both group
+// TestWordCount counts words by Kafka Streams, exactly once, with both group
 // protocols, each in an instance of its own under the same names. The JVM is
 // killed in the middle and started again without its state. The counts are those
 // that the input gives, and every step up to them was written once.
-func TestStreams(t *testing.T) {
+func TestWordCount(t *testing.T) {
 	w := newWorld(t)
 	g := w.start("g1")
 	classPath := compileJava(t, w, "WordCount")
