@@ -87,23 +87,21 @@ func TestAliasesExclude(t *testing.T) {
 		a    []Alias
 		want error
 	}{
-		"the same again":             {"orders", []Alias{bills}, ErrExists},
-		"virtual name again":         {"orders", []Alias{{Kind: KindTopic, Virtual: "bills", Physical: "free"}}, ErrExists},
-		"physical name again":        {"orders", []Alias{{Kind: KindTopic, Virtual: "free", Physical: "legacy_bills"}}, ErrExists},
-		"own share":                  {"orders", []Alias{billsRO}, ErrExists},
-		"twice at once":              {"orders", []Alias{dottedID, dottedID}, ErrExists},
-		"owned by another":           {"other", []Alias{{Kind: KindTopic, Virtual: "mine", Physical: "legacy_bills"}}, ErrOwned},
-		"one of two is":              {"other", []Alias{billing, {Kind: KindTopic, Virtual: "mine", Physical: "legacy_bills"}}, ErrOwned},
-		"under another prefix":       {"orders", []Alias{{Kind: KindTopic, Virtual: "x", Physical: "other.x"}}, ErrOwned},
-		"under its own prefix":       {"orders", []Alias{{Kind: KindTopic, Virtual: "x", Physical: "orders.y"}}, ErrOwned},
-		"a group under a prefix":     {"orders", []Alias{{Kind: KindGroup, Virtual: "x", Physical: "other. "}}, ErrOwned},
-		"under that of a tombstone":  {"orders", []Alias{{Kind: KindTopic, Virtual: "x", Physical: "gone.x", ReadOnly: true}}, ErrOwned},
-		"no such instance":           {"nobody", []Alias{dottedID}, ErrNotFound},
-		"of a deleted one":           {"gone", []Alias{dottedID}, ErrNotFound},
-		"not a name":                 {"orders", []Alias{{Kind: KindTopic, Virtual: "a/b", Physical: "x"}}, ErrAliasName},
-		"too many":                   {"orders", manyAliases(MaxAliases), ErrFull},
-		"share of a topic (allowed)": {"other", []Alias{billsRO}, nil},
-		"another pool (allowed)":     {"elsewhere", []Alias{bills}, nil},
+		"the same again":            {"orders", []Alias{bills}, ErrExists},
+		"virtual name again":        {"orders", []Alias{{Kind: KindTopic, Virtual: "bills", Physical: "free"}}, ErrExists},
+		"physical name again":       {"orders", []Alias{{Kind: KindTopic, Virtual: "free", Physical: "legacy_bills"}}, ErrExists},
+		"own share":                 {"orders", []Alias{billsRO}, ErrExists},
+		"twice at once":             {"orders", []Alias{dottedID, dottedID}, ErrExists},
+		"owned by another":          {"other", []Alias{{Kind: KindTopic, Virtual: "mine", Physical: "legacy_bills"}}, ErrOwned},
+		"one of two is":             {"other", []Alias{billing, {Kind: KindTopic, Virtual: "mine", Physical: "legacy_bills"}}, ErrOwned},
+		"under another prefix":      {"orders", []Alias{{Kind: KindTopic, Virtual: "x", Physical: "other.x"}}, ErrOwned},
+		"under its own prefix":      {"orders", []Alias{{Kind: KindTopic, Virtual: "x", Physical: "orders.y"}}, ErrOwned},
+		"a group under a prefix":    {"orders", []Alias{{Kind: KindGroup, Virtual: "x", Physical: "other. "}}, ErrOwned},
+		"under that of a tombstone": {"orders", []Alias{{Kind: KindTopic, Virtual: "x", Physical: "gone.x", ReadOnly: true}}, ErrOwned},
+		"no such instance":          {"nobody", []Alias{dottedID}, ErrNotFound},
+		"of a deleted one":          {"gone", []Alias{dottedID}, ErrNotFound},
+		"not a name":                {"orders", []Alias{{Kind: KindTopic, Virtual: "a/b", Physical: "x"}}, ErrAliasName},
+		"too many":                  {"orders", manyAliases(MaxAliases), ErrFull},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -114,6 +112,9 @@ func TestAliasesExclude(t *testing.T) {
 		})
 	}
 	wantAliases(t, s, "orders", bills)
+	wantAliases(t, s, "other")
+	mustPut(t, s, "other", billsRO)   // a share takes nothing away
+	mustPut(t, s, "elsewhere", bills) // another pool's
 	wantAliases(t, s, "other", billsRO)
 }
 
