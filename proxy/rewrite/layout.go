@@ -3,6 +3,7 @@ package rewrite
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"reflect"
 	"sync"
 
@@ -38,6 +39,7 @@ type field struct {
 	kind fieldKind
 	size int     // of a fixedField, in bytes
 	elem []field // of an arrayField's element, or an optionalField
+	mem  int     // what an arrayField's element, or an optionalField, takes once decoded, in bytes
 }
 
 type fieldKind uint8
@@ -131,13 +133,16 @@ func (p prober) field(f reflect.Value) field {
 	case f.Type() == reflect.TypeFor[[]byte]():
 		return field{kind: bytesField}
 	case f.Kind() == reflect.Slice && f.Type().Elem().Kind() == reflect.Struct:
-		return field{kind: arrayField, elem: p.fields(f.Index(0))}
+		return field{kind: arrayField, elem: p.fields(f.Index(0)), mem: int(f.Type().Elem().Size())}
 	case f.Kind() == reflect.Slice:
-		return field{kind: arrayField, elem: []field{p.field(f.Index(0))}}
+		return field{kind: arrayField, elem: []field{p.field(f.Index(0))}, mem: int(f.Type().Elem().Size())}
 	case f.Kind() == reflect.String, f.Type() == reflect.TypeFor[*string]():
+		if f.Kind() == reflect.Pointer {
+			return field{kind: stringField, mem: int(f.Type().Elem().Size())}
+		}
 		return field{kind: stringField}
 	case f.Kind() == reflect.Pointer:
-		return field{kind: optionalField, elem: p.fields(f.Elem())}
+		return field{kind: optionalField, elem: p.fields(f.Elem()), mem: int(f.Type().Elem().Size())}
 	case f.Kind() == reflect.Struct:
 		panic("a struct is its fields")
 	}
@@ -192,9 +197,20 @@ func firstDifference(a, b []byte) int {
 // times the topics of the largest instance.
 const maxElements = 1 << 16
 
-// check walks body to its last byte, which may have so many elements at most.
+// decodeSlack is how much memory, in bytes, a request may take decoded beyond
+// twice its own size. A request of real names stays within twice: 47,000 topics
+// to create, or 170,000 partitions to ask of, are the first that do not.
+const decodeSlack = 1 << 20
+
+// check walks body to its last byte, which may have so many elements at most and,
+// unless that is math.MaxInt (brokers are believed), take no more than
+// decodeSlack and twice its size once kmsg has decoded it.
 func (l layout) check(body []byte, most int) error {
-	c := &cursor{body: body, flexible: l.flexible, elements: most}
+	memory := math.MaxInt
+	if most != math.MaxInt {
+		memory = 2*len(body) + decodeSlack
+	}
+	c := &cursor{body: body, flexible: l.flexible, elements: most, memory: memory}
 	c.walk(l.fields)
 	c.end()
 	return c.err
@@ -207,20 +223,26 @@ func (c *cursor) walk(fields []field) {
 		case fixedField:
 			c.skip(f.size)
 		case stringField:
-			c.nullableStr()
+			c.pay(f.mem + len(c.nullableStr()))
 		case bytesField:
-			c.skip(max(0, c.length(4)))
+			n := max(0, c.length(4))
+			c.skip(n)
+			c.pay(n)
 		case arrayField:
-			for n := c.spend(c.nullableArray(smallest(f.elem))); n > 0 && c.err == nil; n-- {
+			n := c.spend(c.nullableArray(smallest(f.elem)))
+			for c.pay(n * f.mem); n > 0 && c.err == nil; n-- {
 				c.walk(f.elem)
 			}
 		case optionalField:
 			if present := c.take(1); c.err == nil && int8(present[0]) != -1 {
+				c.pay(f.mem)
 				c.walk(f.elem)
 			}
 		case tagsField:
-			for n := c.spend(c.tags()); n > 0 && c.err == nil; n-- {
-				c.tag()
+			n := c.spend(c.tags())
+			for c.pay(n * tagMemory); n > 0 && c.err == nil; n-- {
+				_, payload := c.tag()
+				c.pay(len(payload))
 			}
 		}
 	}
@@ -233,6 +255,17 @@ func (c *cursor) spend(n int) int {
 		return 0
 	}
 	return n
+}
+
+// tagMemory is about what kmsg keeps of an unknown tagged field beside its bytes:
+// an entry of a map, and of those that it outgrew.
+const tagMemory = 160
+
+// pay takes n bytes of the memory that the decoded body may take.
+func (c *cursor) pay(n int) {
+	if c.memory -= n; c.memory < 0 {
+		c.fail("decoded it takes too much memory for its size, send several requests")
+	}
 }
 
 // smallest is how many bytes a struct takes at least.

@@ -154,13 +154,99 @@ func tagged(n int) []byte {
 func TestDecodeAllowsManyElements(t *testing.T) {
 	for m, body := range map[Message][]byte{
 		kmsg.NewPtrDescribeGroupsRequest(): groups(maxElements),
-		kmsg.NewPtrHeartbeatRequest():      tagged(maxElements),
+		kmsg.NewPtrHeartbeatRequest():      tagged(1 << 12),
 	} {
 		m.SetVersion(map[kmsg.Key]int16{kmsg.DescribeGroups: 5, kmsg.Heartbeat: 4}[kmsg.Key(m.Key())])
 		if err := Decode(m, body); err != nil {
 			t.Errorf("%T: %v", m, err)
 		}
 	}
+}
+
+// typedKey reports whether requests of a row go through kmsg.
+func typedKey(api API) bool {
+	return api.Mapped() && api.Key != kmsg.Produce && api.Key != kmsg.Fetch && api.Key != kmsg.ShareFetch
+}
+
+// densest makes bodies of many smallest elements: each array of the message in
+// turn, within one element of those around it.
+func densest(m Message) (bodies [][]byte) {
+	var grow func(v reflect.Value, n int)
+	arrays := 0
+	grow = func(v reflect.Value, n int) {
+		for i := range v.NumField() {
+			f := v.Field(i)
+			if f.Kind() == reflect.Struct && f.Type() != reflect.TypeFor[kmsg.Tags]() {
+				grow(f, n)
+			}
+			if f.Kind() != reflect.Slice || f.Type().Elem().Kind() == reflect.Uint8 {
+				continue
+			}
+			size := 1
+			if arrays++; arrays == n {
+				size = maxElements
+			}
+			f.Set(reflect.MakeSlice(f.Type(), size, size))
+			if f.Type().Elem().Kind() == reflect.Struct {
+				grow(f.Index(0), n)
+			}
+		}
+	}
+	for n, last := 1, 1; n <= last; n++ {
+		full := reflect.New(reflect.TypeOf(m).Elem())
+		arrays = 0
+		grow(full.Elem(), n)
+		last = arrays
+		written, _ := full.Interface().(Message)
+		written.SetVersion(m.GetVersion())
+		bodies = append(bodies, written.AppendTo(nil))
+	}
+	return bodies
+}
+
+// Whatever its arrays hold, decoding a request takes twice its size at most, and
+// a constant.
+func TestDecodingIsBounded(t *testing.T) {
+	refused, accepted := 0, 0
+	eachMessage(func(api API, m Message) {
+		if _, request := m.(kmsg.Request); !request || !typedKey(api) {
+			return
+		}
+		l := layoutOf(m)
+		for _, body := range densest(m) {
+			paid, err := decodingCost(m, l, body)
+			if err != nil {
+				refused++
+			} else {
+				accepted++
+			}
+			if most := uint64(2*len(body) + decodeSlack + 64<<10); paid > most {
+				t.Errorf("%T v%d: decoding %d bytes takes %d, at most %d (%v)", m, m.GetVersion(), len(body), paid, most, err)
+			}
+		}
+	})
+	for n := 1; n <= maxElements; n *= 2 {
+		m := kmsg.NewPtrHeartbeatRequest()
+		m.SetVersion(4)
+		body := tagged(n)
+		if paid, err := decodingCost(m, layoutOf(m), body); paid > uint64(2*len(body)+decodeSlack+64<<10) {
+			t.Errorf("decoding %d tagged fields takes %d bytes (%v)", n, paid, err)
+		}
+	}
+	if refused == 0 || accepted == 0 {
+		t.Errorf("%d refused, %d accepted: the bound is not where the test looks", refused, accepted)
+	}
+}
+
+// decodingCost is how many bytes are allocated for decoding body.
+func decodingCost(like Message, l layout, body []byte) (uint64, error) {
+	m, _ := reflect.New(reflect.TypeOf(like).Elem()).Interface().(Message)
+	m.SetVersion(like.GetVersion())
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	err := decode(m, l, body, maxElements)
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc, err
 }
 
 // No tenant's bytes make a rewrite panic, and what it forwards decodes.
@@ -170,10 +256,18 @@ func FuzzMap(f *testing.F) {
 			f.Add(int16(api.Key), m.GetVersion(), m.AppendTo(nil), []byte{})
 		}
 	})
+	var found [kmsg.MaxKey + 1]layouts
 	f.Fuzz(func(t *testing.T, key, version int16, request, response []byte) {
 		api, ok := Lookup(key, version)
 		if !ok || !api.Mapped() {
 			return
+		}
+		if m := kmsg.RequestForKey(key); typedKey(api) {
+			m.SetVersion(version)
+			l := found[key].of(m)
+			if paid, err := decodingCost(m, l, request); paid > uint64(2*len(request)+decodeSlack+64<<10) {
+				t.Errorf("%T v%d: decoding %d bytes takes %d (%v)", m, version, len(request), paid, err)
+			}
 		}
 		x := &Exchange{Session: newSession(newFakePool("acme.orders", "other.orders")), Ctx: t.Context(), Key: key, Version: version}
 		plan, err := api.Plan(x, request)

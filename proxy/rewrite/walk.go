@@ -19,6 +19,7 @@ type cursor struct {
 	at       int  // body[:at] has been walked
 	flexible bool // KIP-482: compact strings and arrays, tags
 	elements int  // that a layout may still have
+	memory   int  // in bytes, that it may still take once decoded
 	err      error
 }
 
