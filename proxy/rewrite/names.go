@@ -148,7 +148,7 @@ func standardText(code int16) *string {
 // names nothing but what the request named.
 func speaks(code int16) bool {
 	switch code {
-	case 17, 37, 38, 39, 40, 42, 44, 69, 128, 130, 131, 132, 134, 135:
+	case 17, 36, 37, 38, 39, 40, 42, 44, 69, 128, 130, 131, 132, 134, 135:
 		return true
 	}
 	return false
