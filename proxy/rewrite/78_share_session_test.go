@@ -44,7 +44,7 @@ func (s sharer) acknowledge(member string, epoch int32, broker int16) string {
 	return s.exchange(x, req, resp)
 }
 
-func (s sharer) exchange(x *Exchange, req, broker message) string {
+func (s sharer) exchange(x *Exchange, req, broker Message) string {
 	s.t.Helper()
 	plan := mustMap(s.t, x, encode(req))
 	answer, from := plan.Answer, "gateway"

@@ -79,7 +79,7 @@ func fuzzCoordinated(t *testing.T, api API, version int16, request, response []b
 	}
 }
 
-func onlyKnown(t *testing.T, known map[string]bool, resp message) {
+func onlyKnown(t *testing.T, known map[string]bool, resp Message) {
 	for name := range namesIn(resp) {
 		if !known[name] {
 			t.Fatalf("the client was told of %q", name)
@@ -88,7 +88,7 @@ func onlyKnown(t *testing.T, known map[string]bool, resp message) {
 }
 
 // namesIn are the names of topics, groups and transactions in m.
-func namesIn(m message) map[string]bool {
+func namesIn(m Message) map[string]bool {
 	found := map[string]bool{}
 	eachLeaf(reflect.ValueOf(m).Elem(), "", func(field string, v reflect.Value) {
 		if holdsName(m, field, v) && !v.IsZero() {

@@ -12,7 +12,7 @@ import (
 // exchange sends req through its row of the table. The broker answers resp; the
 // client's answer is returned as a struct, and what was forwarded (nil if
 // nothing was).
-func exchange[Q, P message](t *testing.T, s *Session, version int16, req Q, resp P) (forwarded *Q, got P) {
+func exchange[Q, P Message](t *testing.T, s *Session, version int16, req Q, resp P) (forwarded *Q, got P) {
 	t.Helper()
 	key := any(req).(kmsg.Request).Key()
 	sc := scenario{key: key}

@@ -111,7 +111,7 @@ func fuzzUnmap(f *testing.F, key kmsg.Key, exchange func(version int16) (request
 }
 
 // readable decodes pieces, and wants no unknown tags and no bytes after the end.
-func readable(t *testing.T, m message, version int16, pieces [][]byte) {
+func readable(t *testing.T, m Message, version int16, pieces [][]byte) {
 	t.Helper()
 	body := join(pieces)
 	m.SetVersion(version)
@@ -126,7 +126,7 @@ func readable(t *testing.T, m message, version int16, pieces [][]byte) {
 }
 
 // onlyOwn wants everything that the broker is asked for to be acme's.
-func onlyOwn(t *testing.T, x *Exchange, req message) {
+func onlyOwn(t *testing.T, x *Exchange, req Message) {
 	t.Helper()
 	var names []string
 	var ids []topicID
@@ -175,7 +175,7 @@ func onlyOwn(t *testing.T, x *Exchange, req message) {
 }
 
 // hidesPool wants no address but the gateway's.
-func hidesPool(t *testing.T, resp message) {
+func hidesPool(t *testing.T, resp Message) {
 	t.Helper()
 	switch resp := resp.(type) {
 	case *kmsg.ProduceResponse:

@@ -157,4 +157,4 @@ func fastExchange(key kmsg.Key, version int16) *Exchange {
 	return &Exchange{Session: newSession(fastPool()), Ctx: context.Background(), Key: int16(key), Version: version}
 }
 
-func encode(m message) []byte { return m.AppendTo(nil) }
+func encode(m Message) []byte { return m.AppendTo(nil) }

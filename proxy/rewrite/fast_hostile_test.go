@@ -72,7 +72,7 @@ func wantReason(t *testing.T, err error, reason string) {
 }
 
 // answerCodes decodes a local answer and lists "topic/partition code" of all its rows.
-func answerCodes(t *testing.T, version int16, answer [][]byte, m message) []string {
+func answerCodes(t *testing.T, version int16, answer [][]byte, m Message) []string {
 	t.Helper()
 	if answer == nil {
 		t.Fatal("the request went upstream, want a local answer")

@@ -29,7 +29,7 @@ func coordinated() []kmsg.Key {
 
 // holdsName reports the kmsg fields of these APIs that hold the name of a topic, group
 // or transaction.
-func holdsName(m message, field string, v reflect.Value) bool {
+func holdsName(m Message, field string, v reflect.Value) bool {
 	if reflect.Indirect(v).Kind() != reflect.String {
 		return false // a number of the same name
 	}
@@ -42,14 +42,14 @@ func holdsName(m message, field string, v reflect.Value) bool {
 	}, field)
 }
 
-func keyOf(m message) kmsg.Key {
+func keyOf(m Message) kmsg.Key {
 	keyed, _ := m.(interface{ Key() int16 })
 	return kmsg.Key(keyed.Key())
 }
 
 // replaced are the fields that scenarios are for: what becomes of them is more
 // than a prefix.
-func replaced(m message, field string) bool {
+func replaced(m Message, field string) bool {
 	if keyOf(m) == kmsg.StreamsGroupHeartbeat || keyOf(m) == kmsg.StreamsGroupDescribe {
 		// Hosts and ports are the application's own.
 		return slices.Contains([]string{"ClientHost", "AuthorizedOperations", "ErrorMessage", "StatusDetail"}, field)
@@ -120,10 +120,10 @@ func checkIdentity(t *testing.T, api API, version int16, seed uint64) {
 }
 
 // compareIdentity puts the prefix on want's names and compares, but for replaced fields.
-func compareIdentity(t *testing.T, want, got message, version int16, seed uint64) {
+func compareIdentity(t *testing.T, want, got Message, version int16, seed uint64) {
 	t.Helper()
 	prefixNames(want)
-	for _, m := range []message{want, got} {
+	for _, m := range []Message{want, got} {
 		eachLeaf(reflect.ValueOf(m).Elem(), "", func(field string, v reflect.Value) {
 			if replaced(m, field) {
 				v.SetZero()
@@ -137,7 +137,7 @@ func compareIdentity(t *testing.T, want, got message, version int16, seed uint64
 }
 
 // prefixNames puts "acme." before every name in m.
-func prefixNames(m message) {
+func prefixNames(m Message) {
 	eachLeaf(reflect.ValueOf(m).Elem(), "", func(field string, v reflect.Value) {
 		if !holdsName(m, field, v) {
 			return

@@ -146,16 +146,9 @@ func (s scenario) check(t *testing.T, file string, version int16, got []byte) {
 	}
 }
 
-// message is a kmsg request or response.
-type message interface {
-	SetVersion(int16)
-	AppendTo([]byte) []byte
-	ReadFrom([]byte) error
-}
-
 // blank returns the message that file holds, at its defaults.
-func (s scenario) blank(file string, version int16) message {
-	var m message = kmsg.RequestForKey(s.key)
+func (s scenario) blank(file string, version int16) Message {
+	var m Message = kmsg.RequestForKey(s.key)
 	if file == "broker" || file == "response" {
 		m = kmsg.ResponseForKey(s.key)
 	}
@@ -163,7 +156,7 @@ func (s scenario) blank(file string, version int16) message {
 	return m
 }
 
-func (s scenario) decode(t testing.TB, file string, version int16, body []byte) message {
+func (s scenario) decode(t testing.TB, file string, version int16, body []byte) Message {
 	t.Helper()
 	m := s.blank(file, version)
 	if err := m.ReadFrom(body); err != nil {

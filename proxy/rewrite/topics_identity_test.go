@@ -22,7 +22,7 @@ func administrative() []kmsg.Key {
 }
 
 // tidyRequest makes a random request one that a tenant may send, all of it.
-func tidyRequest(m message) {
+func tidyRequest(m Message) {
 	switch req := m.(type) {
 	case *kmsg.ListOffsetsRequest:
 		req.ReplicaID = consumerReplica
@@ -87,7 +87,7 @@ func tidyRequest(m message) {
 }
 
 // tidyResponse makes a random response one of which nothing is hidden.
-func tidyResponse(m message) {
+func tidyResponse(m Message) {
 	switch resp := m.(type) {
 	case *kmsg.CreateTopicsResponse:
 		for i := range resp.Topics {
@@ -140,7 +140,7 @@ func checkTopicIdentity(t *testing.T, api API, version int16, seed uint64) {
 	pool := newFakePool()
 	g := filler{rand.New(rand.NewPCG(seed, uint64(version))), pool}
 	s := scenario{key: int16(api.Key)}
-	random := func(file string, tidy func(message)) message {
+	random := func(file string, tidy func(Message)) Message {
 		m := s.blank(file, version)
 		g.fill(reflect.ValueOf(m).Elem(), "")
 		m.SetVersion(version)
@@ -169,10 +169,10 @@ func checkTopicIdentity(t *testing.T, api API, version int16, seed uint64) {
 }
 
 // compareTopics compares want, with the prefix before its names, and got.
-func compareTopics(t *testing.T, want, got message, seed uint64) {
+func compareTopics(t *testing.T, want, got Message, seed uint64) {
 	t.Helper()
 	prefixTopics(want)
-	for _, m := range []message{want, got} {
+	for _, m := range []Message{want, got} {
 		eachLeaf(reflect.ValueOf(m).Elem(), "", func(field string, v reflect.Value) {
 			if gatewaysOwn(field) {
 				v.SetZero()
@@ -185,7 +185,7 @@ func compareTopics(t *testing.T, want, got message, seed uint64) {
 }
 
 // prefixTopics puts "acme." before every topic's name in m.
-func prefixTopics(m message) {
+func prefixTopics(m Message) {
 	eachLeaf(reflect.ValueOf(m).Elem(), "", func(field string, v reflect.Value) {
 		if !holdsTopicName(field) {
 			return
