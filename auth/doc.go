@@ -1,6 +1,7 @@
-// Package auth decides who a client is. It owns credentials (SCRAM keys, never
-// passwords), the SASL conversations PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512,
-// and the limit on failed attempts.
+// Package auth decides who a client is and what it may do. It owns credentials
+// (SCRAM keys, never passwords), the SASL conversations PLAIN, SCRAM-SHA-256 and
+// SCRAM-SHA-512, the limit on failed attempts, and what an instance's ACLs mean
+// ([Rules]; a session asks its [Guard], which sees every change at once).
 //
 // Three rules hold everywhere in it:
 //
@@ -15,5 +16,6 @@
 //   - Every table is bounded, so that no peer can make the process grow.
 //
 // It never reads a socket, never answers a client and knows no Kafka frames:
-// proxy carries the tokens. It decides nothing about what a principal may do.
+// proxy carries the tokens. Which operations a request needs, and of what, is the
+// table's to say (proxy/rewrite); the ACLs themselves are tenancy's.
 package auth
