@@ -18,12 +18,12 @@ import (
 // ACLFilter is exported because huma does not fill an embedded struct that is
 // not. What is absent selects everything.
 type ACLFilter struct {
-	ResourceType string `query:"resource_type" enum:"any,topic,group,cluster,transactional_id"`
+	ResourceType string `query:"resource_type" enum:"any,topic,group,cluster,transactional-id"`
 	ResourceName string `query:"resource_name" maxLength:"512"`
 	PatternType  string `query:"pattern_type" enum:"any,match,literal,prefixed" doc:"match selects whatever speaks of a resource of that name: its literal, * and the prefixes of it. any if absent."`
 	Principal    string `query:"principal" maxLength:"512"`
 	Host         string `query:"host" maxLength:"64"`
-	Operation    string `query:"operation" enum:"any,all,read,write,create,delete,alter,describe,cluster_action,describe_configs,alter_configs,idempotent_write"`
+	Operation    string `query:"operation" enum:"any,all,read,write,create,delete,alter,describe,cluster-action,describe-configs,alter-configs,idempotent-write"`
 	Permission   string `query:"permission" enum:"any,allow,deny"`
 }
 
@@ -169,10 +169,14 @@ func viewACLs(acls []tenancy.ACL) []api.ACL {
 	out := make([]api.ACL, len(acls))
 	for i, a := range acls {
 		out[i] = api.ACL{
-			ResourceType: strings.ToLower(a.Resource.String()), ResourceName: a.Name,
-			PatternType: strings.ToLower(a.Pattern.String()), Principal: a.Principal, Host: a.Host,
-			Operation: strings.ToLower(a.Operation.String()), Permission: strings.ToLower(a.Permission.String()),
+			ResourceType: word(a.Resource), ResourceName: a.Name, PatternType: word(a.Pattern),
+			Principal: a.Principal, Host: a.Host, Operation: word(a.Operation), Permission: word(a.Permission),
 		}
 	}
 	return out
+}
+
+// word is Kafka's DESCRIBE_CONFIGS as this interface writes it: describe-configs.
+func word(kafka fmt.Stringer) string {
+	return strings.ReplaceAll(strings.ToLower(kafka.String()), "_", "-")
 }

@@ -45,11 +45,11 @@ func TestACLs(t *testing.T) {
 		{"resource_type":"topic","resource_name":"in","principal":"User:alice","operation":"write"},
 		{"resource_type":"topic","resource_name":"in","principal":"User:alice","operation":"write"},
 		{"resource_type":"topic","resource_name":"i","pattern_type":"prefixed","principal":"User:*","host":"192.0.2.7","operation":"read","permission":"deny"},
-		{"resource_type":"cluster","resource_name":"kafka-cluster","principal":"User:bob","operation":"idempotent_write"},
-		{"resource_type":"transactional_id","resource_name":"*","principal":"User:bob","operation":"all"}]}`)
+		{"resource_type":"cluster","resource_name":"kafka-cluster","principal":"User:bob","operation":"idempotent-write"},
+		{"resource_type":"transactional-id","resource_name":"*","principal":"User:bob","operation":"all"}]}`)
 	all := []string{
 		"deny User:*@192.0.2.7 read topic:i...", "allow User:alice write topic:in",
-		"allow User:bob idempotent_write cluster:kafka-cluster", "allow User:bob all transactional_id:*",
+		"allow User:bob idempotent-write cluster:kafka-cluster", "allow User:bob all transactional-id:*",
 	}
 	got := decodeAs[api.ChangedACLs](t, a)
 	if diff := cmp.Diff(all, aclLines(got.Items)); diff != "" || a.status != http.StatusOK || a.header.Get("Weir-Revision") == "" {

@@ -5,12 +5,12 @@ package api
 type ACL struct {
 	_ struct{} `additionalProperties:"false"`
 
-	ResourceType string `json:"resource_type" enum:"topic,group,cluster,transactional_id"`
+	ResourceType string `json:"resource_type" enum:"topic,group,cluster,transactional-id"`
 	ResourceName string `json:"resource_name" minLength:"1" maxLength:"512" doc:"Of the resource, or what its name begins with if pattern_type is prefixed; * for all of the type; kafka-cluster for the cluster."`
 	PatternType  string `json:"pattern_type,omitempty" enum:"literal,prefixed" default:"literal"`
 	Principal    string `json:"principal" minLength:"1" maxLength:"512" example:"User:alice" doc:"User:NAME, or User:* for every user."`
 	Host         string `json:"host,omitempty" maxLength:"64" default:"*" doc:"The client's IP address, or *."`
-	Operation    string `json:"operation" enum:"all,read,write,create,delete,alter,describe,cluster_action,describe_configs,alter_configs,idempotent_write" doc:"One that the type of resource has."`
+	Operation    string `json:"operation" enum:"all,read,write,create,delete,alter,describe,cluster-action,describe-configs,alter-configs,idempotent-write" doc:"One that the type of resource has."`
 	Permission   string `json:"permission,omitempty" enum:"allow,deny" default:"allow" doc:"A deny beats every allow."`
 }
 

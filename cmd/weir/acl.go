@@ -31,7 +31,7 @@ func (r aclResource) named() (kind, name string) {
 	case r.Group != "":
 		return "group", r.Group
 	case r.Txn != "":
-		return "transactional_id", r.Txn
+		return "transactional-id", r.Txn
 	case r.Cluster:
 		return "cluster", "kafka-cluster"
 	}
@@ -43,7 +43,7 @@ type aclAddCmd struct {
 	User     string `required:"" help:"Name of the user, * for every one (with quotes)." placeholder:"NAME"`
 	aclResource
 	Prefix    bool     `help:"Also whatever begins with that name."`
-	Operation []string `required:"" help:"What it is about, several with commas: ${enum}." enum:"all,read,write,create,delete,alter,describe,cluster_action,describe_configs,alter_configs,idempotent_write" placeholder:"OP"`
+	Operation []string `required:"" help:"What it is about, several with commas: ${enum}." enum:"all,read,write,create,delete,alter,describe,cluster-action,describe-configs,alter-configs,idempotent-write" placeholder:"OP"`
 	Deny      bool     `help:"Deny it. A deny beats whatever allows it."`
 	Host      string   `help:"Only from this IP address." default:"*" placeholder:"ADDRESS"`
 }
@@ -189,6 +189,10 @@ func (e *env) changedACLs(done, instance string, c api.ChangedACLs) error {
 		return printJSON(e.out, c)
 	case "name":
 		sayACLs(e, c.Items)
+		return nil
+	}
+	if len(c.Items) == 0 {
+		say(e.out, "No ACL of %s is like that: nothing was changed\n", instance)
 		return nil
 	}
 	say(e.out, "%s %d of the ACLs of %s, in force on %d of %d gateways\n", done, len(c.Items), instance, c.ReadyOn.Gateways, c.ReadyOn.Of)
