@@ -60,9 +60,11 @@ func (s *server) aliasRefused(ctx context.Context, err error, i tenancy.Instance
 		p := problem(codeAliasTaken, "%s.", err)
 		p.Try = "weir alias list " + i.Name
 		return p
+	case errors.Is(err, tenancy.ErrPrefixed):
+		return problem(codeAliasOwned, "%s.", err)
 	case errors.Is(err, tenancy.ErrOwned):
 		p := problem(codeAliasOwned, "%s.", err)
-		p.Try = "share it: weir alias add --read-only ..."
+		p.Try = "if it is a topic, share it: weir alias add --read-only ..."
 		return p
 	case errors.Is(err, tenancy.ErrFull):
 		return problem(codeAliasesFull, "%s.", err)

@@ -95,7 +95,7 @@ func kindOf(c code) problemKind {
 	case codeAliasTaken:
 		return problemKind{status: http.StatusConflict, title: "Alias taken"}
 	case codeAliasOwned:
-		return problemKind{status: http.StatusConflict, title: "Name belongs to another instance"}
+		return problemKind{status: http.StatusConflict, title: "Name belongs to an instance already"}
 	case codeAliasMissing:
 		return problemKind{status: http.StatusConflict, title: "Topic is not in the pool"}
 	case codeAliasAmbiguous:

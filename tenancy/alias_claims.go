@@ -115,7 +115,7 @@ func (s *Store) AliasOwner(ctx context.Context, pool string, kind Kind, physical
 	return "", fmt.Errorf("owner of %s %.80q: %w", kind, physical, ErrNotFound)
 }
 
-// outsidePrefixes says ErrOwned of an alias whose physical name is under the
+// outsidePrefixes says ErrPrefixed of an alias whose physical name is under the
 // prefix of an instance that exists, is being created, or ever was: topics of a
 // deleted one may still be there, and its id is never used again.
 func (s *Store) outsidePrefixes(ctx context.Context, a Alias) error {
@@ -135,7 +135,7 @@ func (s *Store) outsidePrefixes(ctx context.Context, a Alias) error {
 	if err != nil {
 		return fmt.Errorf("looking for instance %s: %w", label, err)
 	}
-	return fmt.Errorf("%s %.80q is under the prefix of instance %s: %w", a.Kind, a.Physical, label, ErrOwned)
+	return fmt.Errorf("%s %.80q is under the prefix of instance %s: %w", a.Kind, a.Physical, label, ErrPrefixed)
 }
 
 // noAliasUnder says ErrOwned if a physical name under an instance's prefix has

@@ -41,7 +41,7 @@ func (s *Store) Aliases(ctx context.Context, id InstanceID) ([]Alias, error) {
 
 // PutAliases adds aliases to an instance, all or nothing. Beside ErrAliasName:
 // ErrExists if the instance has an alias of one of the names, ErrOwned if another
-// instance owns a physical name or has it under its prefix, ErrFull beyond
+// instance owns a physical name, ErrPrefixed if it is under a prefix, ErrFull beyond
 // MaxAliases, ErrNotFound without such an instance, ErrConflict if it took too
 // long. With ErrUnannounced they were written all the same.
 func (s *Store) PutAliases(ctx context.Context, id InstanceID, aliases ...Alias) (Revision, error) {

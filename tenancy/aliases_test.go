@@ -94,7 +94,7 @@ func TestAliasesExclude(t *testing.T) {
 		"twice at once":             {"orders", []Alias{dottedID, dottedID}, ErrExists},
 		"owned by another":          {"other", []Alias{{Kind: KindTopic, Virtual: "mine", Physical: "legacy_bills"}}, ErrOwned},
 		"one of two is":             {"other", []Alias{billing, {Kind: KindTopic, Virtual: "mine", Physical: "legacy_bills"}}, ErrOwned},
-		"under another prefix":      {"orders", []Alias{{Kind: KindTopic, Virtual: "x", Physical: "other.x"}}, ErrOwned},
+		"under another prefix":      {"orders", []Alias{{Kind: KindTopic, Virtual: "x", Physical: "other.x"}}, ErrPrefixed},
 		"under its own prefix":      {"orders", []Alias{{Kind: KindTopic, Virtual: "x", Physical: "orders.y"}}, ErrOwned},
 		"a group under a prefix":    {"orders", []Alias{{Kind: KindGroup, Virtual: "x", Physical: "other. "}}, ErrOwned},
 		"under that of a tombstone": {"orders", []Alias{{Kind: KindTopic, Virtual: "x", Physical: "gone.x", ReadOnly: true}}, ErrOwned},

@@ -15,9 +15,11 @@ var (
 	ErrExists    = errors.New("exists already")    // instance id or user name taken (also by a tombstone)
 	ErrNameTaken = errors.New("name is taken")     // display name taken within the tenant
 	ErrConflict  = errors.New("changed meanwhile") // optimistic concurrency lost
-	ErrFull      = errors.New("limit reached")     // MaxUsers
-	// ErrOwned is of a physical name of the pool that an alias or a prefix of another instance has.
-	ErrOwned = errors.New("belongs to another instance")
+	ErrFull      = errors.New("limit reached")     // MaxUsers, MaxACLs, MaxQuotas, MaxAliases
+	// ErrOwned is of a physical name of the pool that an alias or a prefix of some instance has.
+	ErrOwned = errors.New("belongs to an instance already")
+	// ErrPrefixed is the ErrOwned of a name under a prefix: not even a share can have it.
+	ErrPrefixed = fmt.Errorf("%w and cannot be shared", ErrOwned)
 	// ErrUnannounced comes with a write that is done and will not be undone, but
 	// whose announcement failed: gateways find it within DirectoryConfig.Sweep.
 	ErrUnannounced = errors.New("written, but not yet announced to gateways")
@@ -26,7 +28,7 @@ var (
 	ErrLost = errors.New("lost by redis")
 )
 
-// Store keeps instances and users in Redis (standalone, Sentinel or Cluster).
+// Store keeps instances with their users, ACLs, quotas and aliases in Redis (standalone, Sentinel or Cluster).
 // Any goroutine. Redis is asked at most callTimeout a step.
 type Store struct {
 	rdb     redis.UniversalClient
