@@ -36,8 +36,8 @@ type account struct{ id, user, password string }
 // siege is a gateway with an attacker's instance and a victim's, whatever the
 // gateway stands before.
 type siege struct {
-	t     *testing.T // of the attack under way
-	whole *testing.T // of all attacks
+	t     *testing.T              // of the attack under way
+	whole *testing.T              // of all attacks
 	addr  func(node int32) string // where a node is reached, -1: the bootstrap
 	roots *x509.CertPool
 	// never are strings that no client may see: the pool's own names.

@@ -81,11 +81,11 @@ func describeSCRAM(t *testing.T, adm *kadm.Client) (all []string) {
 		t.Fatal(err)
 	}
 	for _, u := range described.Sorted() {
-		line := u.User
+		line := []string{u.User}
 		for _, c := range u.CredInfos {
-			line += " " + c.String()
+			line = append(line, c.String())
 		}
-		all = append(all, line)
+		all = append(all, strings.Join(line, " "))
 	}
 	return all
 }

@@ -49,7 +49,7 @@ type topicIDs struct {
 		sync.RWMutex
 		m map[topicID]string
 	}
-	mu      sync.Mutex                // never held over I/O
+	mu      sync.Mutex               // never held over I/O
 	unknown map[lookup]time.Time     // not in the pool, or not the asker's, until then
 	pending map[lookup]chan struct{} // to be asked for; closed when there is an answer
 	queues  map[string][]topicID     // the same by asker, oldest first; none is empty

@@ -25,8 +25,8 @@ func describeACLs(x *Exchange, req *kmsg.DescribeACLsRequest) (outcome[*kmsg.Des
 		return refuse(codeInvalidRequest, &why)
 	}
 	all, err := x.Store.ACLs(x.Ctx, x.Instance)
-	if code, msg := aclFailure(err); code != 0 {
-		return refuse(code, msg)
+	if code := storeCode(err); code != 0 {
+		return refuse(code, standardText(code))
 	}
 	for _, a := range filter.Select(all) {
 		last := len(resp.Resources) - 1

@@ -27,8 +27,8 @@ func deleteACLs(x *Exchange, req *kmsg.DeleteACLsRequest) (outcome[*kmsg.DeleteA
 		return refuse(codePolicyViolation, new("Too many filters in one request; nothing was deleted."))
 	}
 	all, err := x.Store.ACLs(x.Ctx, x.Instance)
-	if code, msg := aclFailure(err); code != 0 {
-		return refuse(code, msg)
+	if code := storeCode(err); code != 0 {
+		return refuse(code, standardText(code))
 	}
 	filters := filtersOf(req, resp)
 	rows := 0

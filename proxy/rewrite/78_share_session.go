@@ -73,12 +73,7 @@ func (x *Exchange) turnedUp(unknown []topicID, epoch int32) bool {
 	if len(unknown) > 0 && bits.OnesCount32(uint32(epoch)) == 1 && x.learnIDs(unknown) {
 		return true
 	}
-	for _, id := range unknown {
-		if x.ownsID(id) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(unknown, x.ownsID)
 }
 
 // leaveShareSession is called with the top-level code of the broker's answer to

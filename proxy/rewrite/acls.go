@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"weir/tenancy"
@@ -45,27 +44,19 @@ func badFilter(f tenancy.ACLFilter) string {
 // not. No ACL of it can be made here.
 const opTwoPhaseCommit kmsg.ACLOperation = 15
 
-// aclFailure is what a client is told of a failure of the store, whose own words
-// are not for it. A change that was only not announced is made: the gateways
-// find it by themselves.
-func aclFailure(err error) (code int16, msg *string) {
-	switch {
-	case err == nil, errors.Is(err, tenancy.ErrUnannounced):
-		return 0, nil
-	case errors.Is(err, tenancy.ErrFull):
-		return codePolicyViolation, new(fmt.Sprintf("There may be %d ACLs at most; nothing was created.", tenancy.MaxACLs))
-	}
-	return kerr.RequestTimedOut.Code, standardText(kerr.RequestTimedOut.Code)
-}
-
 // changeACLs makes a change and waits until it is in force.
 func (x *Exchange) changeACLs(add, remove []tenancy.ACL) (code int16, msg *string) {
 	if len(add) == 0 && len(remove) == 0 {
 		return 0, nil
 	}
 	rev, err := x.Store.ChangeACLs(x.Ctx, x.Instance, add, remove)
-	if err == nil {
+	switch code := storeCode(err); {
+	case errors.Is(err, tenancy.ErrFull):
+		return code, new(fmt.Sprintf("There may be %d ACLs at most; nothing was created.", tenancy.MaxACLs))
+	case code != 0:
+		return code, standardText(code)
+	case err == nil:
 		x.applied(rev)
 	}
-	return aclFailure(err)
+	return 0, nil
 }

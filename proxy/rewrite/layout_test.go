@@ -174,8 +174,7 @@ func densest(m Message) (bodies [][]byte) {
 	var grow func(v reflect.Value, n int)
 	arrays := 0
 	grow = func(v reflect.Value, n int) {
-		for i := range v.NumField() {
-			f := v.Field(i)
+		for _, f := range v.Fields() {
 			if f.Kind() == reflect.Struct && f.Type() != reflect.TypeFor[kmsg.Tags]() {
 				grow(f, n)
 			}

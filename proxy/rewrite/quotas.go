@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"weir/tenancy"
 )
@@ -109,13 +110,13 @@ func (c *quotaChange) refuse(code int16, text string) { c.code, c.text = code, t
 // id tells entities apart, those that are refused too.
 func (c *quotaChange) id() string {
 	parts := slices.SortedFunc(slices.Values(c.parts), func(a, b quotaPart) int { return cmp.Compare(a.kind, b.kind) })
-	id := ""
+	var id strings.Builder
 	for _, part := range parts {
 		name := "-"
 		if part.name != nil {
 			name = fmt.Sprintf("%q", *part.name)
 		}
-		id += fmt.Sprintf("%q=%s,", part.kind, name)
+		_, _ = fmt.Fprintf(&id, "%q=%s,", part.kind, name)
 	}
-	return id
+	return id.String()
 }

@@ -133,41 +133,9 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// hidden are the keys that stay out of the table whatever is added to it, and
-// why (protocol.md section 3, HIDE): they could reach beyond an instance.
-func hidden() map[kmsg.Key]string {
-	const (
-		removed    = "removed in Kafka 4.0"
-		brokers    = "brokers among themselves; a tenant could commit or abort others' transactions"
-		controller = "between brokers and controllers"
-		quorum     = "the controllers' quorum"
-		telemetry  = "would mix tenants in the operator's plugin; clients stay silent without it"
-		shareState = "brokers among themselves, although brokers serve it to anybody with the right"
-	)
-	return map[kmsg.Key]string{
-		kmsg.LeaderAndISR: removed, kmsg.StopReplica: removed, kmsg.UpdateMetadata: removed, kmsg.ControlledShutdown: removed,
-		kmsg.WriteTxnMarkers: brokers, kmsg.AlterReplicaLogDirs: "which disk of a broker holds what is the operator's business",
-		kmsg.Vote: quorum, kmsg.BeginQuorumEpoch: quorum, kmsg.EndQuorumEpoch: quorum, kmsg.FetchSnapshot: quorum,
-		kmsg.AddRaftVoter: quorum, kmsg.RemoveRaftVoter: quorum, kmsg.UpdateRaftVoter: quorum,
-		kmsg.AlterPartition: controller, kmsg.BrokerRegistration: controller, kmsg.BrokerHeartbeat: controller,
-		kmsg.AllocateProducerIDs: controller, kmsg.ControllerRegistration: controller, kmsg.AssignReplicasToDirs: controller,
-		kmsg.Envelope:                  "forges a principal",
-		kmsg.GetTelemetrySubscriptions: telemetry, kmsg.PushTelemetry: telemetry,
-		kmsg.InitializeShareGroupState: shareState, kmsg.ReadShareGroupState: shareState, kmsg.WriteShareGroupState: shareState,
-		kmsg.DeleteShareGroupState: shareState, kmsg.ReadShareGroupStateSummary: shareState,
-	}
-}
-
-// Every key that there is has been thought about: it is in the table or hidden
-// for a reason. Versions that only brokers may use stay out too.
+// What is no key is not served, nor are versions that only brokers may use. That
+// every key is served or hidden for a reason: TestEveryKeyHasANote.
 func TestTableLeavesOut(t *testing.T) {
-	for key := int16(0); key <= kmsg.MaxKey; key++ {
-		api, served := Lookup(key, 0)
-		served = served || api.Mapped() // from a later version on
-		if why := hidden()[kmsg.Key(key)]; served != (why == "") {
-			t.Errorf("key %d (%s): served %t, hidden because: %q", key, kmsg.NameForKey(key), served, why)
-		}
-	}
 	for _, key := range []int16{-1, kmsg.MaxKey + 1, 127, 128, 32767, -32768} {
 		if api, ok := Lookup(key, 0); ok || api.Mapped() {
 			t.Errorf("key %d is served", key)

@@ -134,11 +134,6 @@ func place[R any](rows *[]placed[R], at int, row R) {
 	*rows = append(*rows, placed[R]{at, row})
 }
 
-// text is an error text of our own.
-//
-//go:fix inline
-func text(s string) *string { return new(s) }
-
 // describeTopics asks the pool about topics by their physical names.
 func (x *Exchange) describeTopics(physical []string) (*kmsg.MetadataResponse, error) {
 	req := kmsg.NewPtrMetadataRequest()

@@ -161,6 +161,7 @@ func (w *watch) value(p *probe, in, f reflect.Value) error {
 		return w.blob(p, f.Bytes(), mapSubscription)
 	case snareAssignment:
 		return w.blob(p, f.Bytes(), mapAssignment)
+	case snareQuoted: // only in requests
 	}
 	return nil
 }
@@ -303,6 +304,7 @@ func (a *allowed) value(p *probe, _, f reflect.Value) error {
 	case snareAssignment:
 		_, _ = mapAssignment(f.Bytes(), a.name)
 	case snareHost, snareClient, snareCluster: // never the broker's
+	case snareQuoted: // only in requests
 	}
 	return nil
 }
