@@ -186,6 +186,23 @@ func tail(b []byte, n int) []byte { return b[max(0, len(b)-n):] }
 // call does one REST call and decodes the answer.
 func (w *world) call(g *gateway, method, path, body string, want int, into any) {
 	w.t.Helper()
+	status, text, err := w.rest(g, method, path, body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if status != want {
+		w.t.Fatalf("%s %s: status %d\n%s", method, path, status, text)
+	}
+	if into != nil {
+		if err := json.Unmarshal(text, into); err != nil {
+			w.t.Fatalf("%s %s: %v\n%s", method, path, err, text)
+		}
+	}
+}
+
+// rest does one REST call; err is that there was no answer.
+func (w *world) rest(g *gateway, method, path, body string) (status int, text []byte, err error) {
+	w.t.Helper()
 	req, err := http.NewRequestWithContext(w.t.Context(), method, "http://"+g.admin+path, strings.NewReader(body))
 	if err != nil {
 		w.t.Fatal(err)
@@ -194,18 +211,11 @@ func (w *world) call(g *gateway, method, path, body string, want int, into any) 
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		w.t.Fatal(err)
+		return 0, nil, err
 	}
 	defer resp.Body.Close()
-	text, _ := io.ReadAll(resp.Body)
-	if resp.StatusCode != want {
-		w.t.Fatalf("%s %s: %s\n%s", method, path, resp.Status, text)
-	}
-	if into != nil {
-		if err := json.Unmarshal(text, into); err != nil {
-			w.t.Fatalf("%s %s: %v\n%s", method, path, err, text)
-		}
-	}
+	text, _ = io.ReadAll(resp.Body)
+	return resp.StatusCode, text, nil
 }
 
 // instance is what a tenant is given.
@@ -289,16 +299,6 @@ func (w *world) createTopic(cl *kgo.Client, topic string, partitions int32) {
 // status does one REST call and returns its status, 0 if there was no answer.
 func (w *world) status(g *gateway, method, path, body string) int {
 	w.t.Helper()
-	req, err := http.NewRequestWithContext(w.t.Context(), method, "http://"+g.admin+path, strings.NewReader(body))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+w.token)
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0
-	}
-	defer resp.Body.Close()
-	return resp.StatusCode
+	status, _, _ := w.rest(g, method, path, body)
+	return status
 }

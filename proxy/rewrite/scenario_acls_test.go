@@ -21,24 +21,13 @@ import (
 //
 // A name that ends with ... is a prefix; without @ the host is "*".
 
-// fillStore puts the scenario's ACLs into the store, and returns what checks
-// the store when the exchange is over.
-func (s scenario) fillStore(t *testing.T, store *fakeStore) (check func()) {
+// checkACLs compares the store's ACLs with those of a scenario's file.
+func (s scenario) checkACLs(t *testing.T, store *fakeStore, after string) {
 	t.Helper()
-	for _, a := range aclLines(t, s.files["acls"]) {
-		store.acls[a] = true
-	}
-	after, ok := s.files["acls after"]
-	if !ok {
-		return func() {}
-	}
-	return func() {
-		t.Helper()
-		got := slices.SortedFunc(maps.Keys(store.acls), tenancy.ACL.Compare)
-		want := slices.SortedFunc(slices.Values(aclLines(t, after)), tenancy.ACL.Compare)
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("acls after (-want +got):\n%s", diff)
-		}
+	got := slices.SortedFunc(maps.Keys(store.acls), tenancy.ACL.Compare)
+	want := slices.SortedFunc(slices.Values(aclLines(t, after)), tenancy.ACL.Compare)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("acls after (-want +got):\n%s", diff)
 	}
 }
 

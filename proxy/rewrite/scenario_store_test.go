@@ -26,9 +26,10 @@ type userSpec struct {
 	Scram    map[string]int `json:"scram"` // mechanism → iterations
 }
 
-// stock puts the scenario's users and quotas into the store, and returns what
-// compares them with the scenario's file stored when the exchange is over: users
-// in order of name, quotas in the order in which they came.
+// stock puts the scenario's users, quotas and ACLs into the store, and returns
+// what compares them, when the exchange is over, with the scenario's files stored
+// and "acls after": users in order of name, quotas in the order in which they came.
+// No change is answered before it is in force.
 func (s scenario) stock(t *testing.T, store *fakeStore) (check func()) {
 	t.Helper()
 	var spec storeSpec
@@ -46,18 +47,23 @@ func (s scenario) stock(t *testing.T, store *fakeStore) (check func()) {
 	if spec.Away {
 		store.err = errors.New("redis is away")
 	}
-	if s.files["stored"] == "" {
-		return func() {}
+	for _, a := range aclLines(t, s.files["acls"]) {
+		store.acls[a] = true
 	}
-	var want storeSpec
-	unmarshal(t, s.name+": stored", s.files["stored"], &want)
 	return func() {
 		t.Helper()
 		if store.waited != store.rev {
 			t.Errorf("answered when revision %d of %d was in force", store.waited, store.rev)
 		}
-		if diff := cmp.Diff(want, store.spec()); diff != "" {
-			t.Errorf("stored (-want +got):\n%s", diff)
+		if s.files["stored"] != "" {
+			var want storeSpec
+			unmarshal(t, s.name+": stored", s.files["stored"], &want)
+			if diff := cmp.Diff(want, store.spec()); diff != "" {
+				t.Errorf("stored (-want +got):\n%s", diff)
+			}
+		}
+		if after, ok := s.files["acls after"]; ok {
+			s.checkACLs(t, store, after)
 		}
 	}
 }

@@ -30,6 +30,8 @@ import (
 //	                 without it the pool holds acme.orders, acme.payments, other.orders
 //	-- store --      optional {"users": [...], "quotas": [...]} that there are before (storeSpec)
 //	-- stored --     optional, the same afterwards
+//	-- acls --       optional lines "allow User:alice WRITE topic:orders" (aclLine), before
+//	-- acls after -- optional, the same afterwards
 //	-- request --    what the client sends
 //	-- forwarded --  what the broker gets; absent: the gateway answers by itself
 //	-- broker --     what the broker answers; absent: the exchange ends with forwarded
@@ -85,7 +87,6 @@ func (s scenario) run(t *testing.T, version int16) {
 	}
 	x.Space = tenancy.NewNamespace("acme", s.aliases...)
 	if store, ok := x.Store.(*fakeStore); ok {
-		defer s.fillStore(t, store)()
 		defer s.stock(t, store)()
 	}
 
