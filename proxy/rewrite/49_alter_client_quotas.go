@@ -51,11 +51,12 @@ func planQuotas(req *kmsg.AlterClientQuotasRequest) []*quotaChange {
 	seen := make(map[string]*quotaChange, len(req.Entries))
 	for i := range req.Entries {
 		c := planQuota(&req.Entries[i])
-		if first, ok := seen[c.id()]; ok {
+		id := c.id()
+		if first, ok := seen[id]; ok {
 			first.refuse(codeInvalidRequest, "Ignoring duplicate entity")
 			continue
 		}
-		seen[c.id()] = c
+		seen[id] = c
 		changes = append(changes, c)
 	}
 	return changes
@@ -63,14 +64,16 @@ func planQuotas(req *kmsg.AlterClientQuotasRequest) []*quotaChange {
 
 func planQuota(entry *kmsg.AlterClientQuotasRequestEntry) *quotaChange {
 	c := &quotaChange{put: map[string]float64{}}
+	places := make(map[string]int, len(entry.Entity)) // by kind
 	for _, e := range entry.Entity {
 		part := quotaPart{e.Type, e.Name}
 		// Kafka makes a map of them: the last of a kind counts.
-		if i := slices.IndexFunc(c.parts, func(p quotaPart) bool { return p.kind == e.Type }); i >= 0 {
+		if i, ok := places[e.Type]; ok {
 			c.parts[i] = part
-		} else {
-			c.parts = append(c.parts, part)
+			continue
 		}
+		places[e.Type] = len(c.parts)
+		c.parts = append(c.parts, part)
 	}
 	var text string
 	if c.entity, text = entityOf(c.parts); text != "" {
