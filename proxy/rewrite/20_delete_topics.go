@@ -69,6 +69,7 @@ func deleteTopicsByRow(x *Exchange, req *kmsg.DeleteTopicsRequest) (refused []pl
 				continue
 			}
 			if may := x.may(kmsg.ACLResourceTypeTopic, virtual); !may.Has(x.needs.Topic) {
+				x.mention(virtual)
 				place(&refused, i, refuseDelete(shown(virtual, may.Has(opDescribe)), t.TopicID, x.deleteCode(virtual, codeTopicDenied)))
 				continue
 			}

@@ -109,6 +109,7 @@ func (m *partitionsMap) cut(req *kmsg.DescribeTopicPartitionsRequest) {
 	for i := 1; i < len(req.Topics); i++ {
 		if req.Topics[i].Topic < req.Topics[i-1].Topic {
 			m.rest, _ = m.x.Space.Virtual(tenancy.KindTopic, req.Topics[i].Topic)
+			m.x.mention(m.rest)
 			req.Topics = req.Topics[:i]
 		}
 	}

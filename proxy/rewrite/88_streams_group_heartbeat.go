@@ -48,8 +48,8 @@ func streamsGroupHeartbeat(x *Exchange, req *kmsg.StreamsGroupHeartbeatRequest) 
 
 // statusDetail is Text for a status: the broker's words name the topics that are
 // missing, and why they could not be created.
-func (s *Session) statusDetail(status int8, detail string) string {
-	if text, ok := s.told(detail); ok {
+func (x *Exchange) statusDetail(status int8, detail string) string {
+	if text, ok := x.told(detail); ok {
 		return text
 	}
 	switch status { // StreamsGroupHeartbeatResponse.Status

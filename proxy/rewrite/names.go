@@ -109,12 +109,12 @@ func (s *Session) learnTopic(id topicID, physical string) {
 // removed, and a text that still names something foreign becomes the code's
 // standard text. All other codes only ever have their standard text. Null stays
 // null and success has no text.
-func (s *Session) Text(code int16, msg *string) *string {
+func (x *Exchange) Text(code int16, msg *string) *string {
 	if msg == nil || code == 0 {
 		return nil
 	}
 	if speaks(code) {
-		if text, ok := s.told(*msg); ok {
+		if text, ok := x.told(*msg); ok {
 			return &text
 		}
 	}
@@ -125,14 +125,14 @@ func (s *Session) Text(code int16, msg *string) *string {
 // something that is not this instance's. It is judged with the prefix: a topic of
 // this instance that is named like another instance ("demo.other.x") tells
 // nothing about that one.
-func (s *Session) told(text string) (told string, ok bool) {
-	if s.Foreign == nil || s.Foreign(text) {
+func (x *Exchange) told(text string) (told string, ok bool) {
+	if x.Foreign == nil || x.foreign(text) {
 		return "", false
 	}
-	if s.namesOddAlias(text) {
+	if x.namesOddAlias(text) {
 		return "", false
 	}
-	return s.virtualText(text)
+	return x.virtualText(text)
 }
 
 // standardText is Kafka's general description of a code, which names nothing.

@@ -10,7 +10,7 @@ import (
 )
 
 func TestText(t *testing.T) {
-	x := newSession(newFakePool())
+	x := &Exchange{Session: newSession(newFakePool())}
 	for _, tt := range []struct {
 		name, msg, want string
 		code            int16
@@ -50,7 +50,7 @@ func TestText(t *testing.T) {
 // TestTextHidesAliases: physical names of aliases, and names of the pool that
 // collide with this instance's, are not shown.
 func TestTextHidesAliases(t *testing.T) {
-	x := newSession(newFakePool())
+	x := &Exchange{Session: newSession(newFakePool())}
 	x.Space = tenancy.NewNamespace("acme",
 		tenancy.Alias{Kind: tenancy.KindTopic, Virtual: "bills", Physical: "legacy.bills"},
 		tenancy.Alias{Kind: tenancy.KindGroup, Virtual: "g", Physical: "Old group"},
@@ -79,7 +79,7 @@ func deref(s *string) string {
 
 // No text that passes holds a physical name of this instance where a name can begin.
 func TestTextHidesThePrefix(t *testing.T) {
-	x := newSession(newFakePool())
+	x := &Exchange{Session: newSession(newFakePool())}
 	rapid.Check(t, func(t *rapid.T) {
 		word := rapid.SampledFrom([]string{"acme.", "acme.orders", "other.", "'", " ", "x", "-", "acme", ".", "é", "/"})
 		msg := strings.Join(rapid.SliceOf(word).Draw(t, "words"), "")

@@ -84,7 +84,9 @@ type Exchange struct {
 	Key      int16
 	Version  int16
 	ClientID *string
-	needs    Needs // of the row; set by API.Plan
+	needs    Needs           // of the row; set by API.Plan
+	said     []string        // what the request says, and names by mention; set by tripwire.watch
+	words    map[string]bool // of said, once lessSaid needs them
 }
 
 // Plan says what becomes of a request. Exactly one of Answer and Request is not

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 
@@ -80,12 +79,10 @@ type tripwire struct{ requests, responses probes }
 // watch is the tripwire over one exchange. It begins before the rewrite, which
 // maps the request in place.
 type watch struct {
-	x      *Exchange
-	wire   *tripwire
-	asked  []string // names in the request that could look like another instance's
-	quoted []string // what else of the request could look so in an error text
-	kind   string   // protocol type of the blobs in the answer
-	group  string   // virtual, if the answer's blobs are of a type that only JoinGroup names
+	x     *Exchange
+	wire  *tripwire
+	kind  string // protocol type of the blobs in the answer
+	group string // virtual, if the answer's blobs are of a type that only JoinGroup names
 
 	label      string // the newest one that was looked up
 	registered bool
@@ -97,6 +94,7 @@ type watch struct {
 // watch notes what the request says.
 func (t *tripwire) watch(x *Exchange, req Message) *watch {
 	w := &watch{x: x, wire: t}
+	x.said, x.words = nil, nil
 	switch req := req.(type) {
 	case *kmsg.JoinGroupRequest:
 		w.kind = req.ProtocolType
@@ -114,22 +112,14 @@ type asking watch
 
 func (w *asking) protocol(string) {}
 
-func (w *asking) value(p *probe, _, f reflect.Value) error {
-	if f.Kind() != reflect.String {
-		return nil
-	}
-	text := f.String()
-	switch {
-	case strings.IndexByte(text, '.') < 0 && strings.IndexByte(text, ':') < 0 && w.x.Space.Aliases() == nil:
-	case p.as == snareName, p.as == snareRegex:
-		w.asked = append(w.asked, text)
-	default:
-		w.quoted = append(w.quoted, text)
+func (w *asking) value(_ *probe, _, f reflect.Value) error {
+	if text := f.String(); f.Kind() == reflect.String && text != "" {
+		w.x.said = append(w.x.said, text)
 	}
 	return nil
 }
 
-// check judges what would be sent. raw is the broker's answer; nil for one of the
+// check judges what would be sent, and clips its texts. raw is the broker's answer; nil for one of the
 // gateway's own, whose names are not judged: they are the request's, or what the
 // pool was asked for besides.
 func (w *watch) check(resp Message, raw []byte) error {
@@ -150,7 +140,9 @@ func (w *watch) value(p *probe, in, f reflect.Value) error {
 	case snareRegex:
 		return w.regex(p, f.String())
 	case snareText:
-		return w.text(p, f.String())
+		err := w.text(p, f.String())
+		f.SetString(clipped(f.String()))
+		return err
 	case snareHost:
 		return w.host(p, in, f.String())
 	case snareClient:
@@ -225,14 +217,22 @@ func (w *watch) host(p *probe, in reflect.Value, host string) error {
 // text judges what a client is told, unless it is told so by the gateway alone.
 // What it said itself may be in it.
 func (w *watch) text(p *probe, text string) error {
-	if text == "" || w.raw == nil || w.x.Foreign == nil || standardTexts()[text] || !w.x.Foreign(text) || w.may().texts[text] {
+	if text == "" || w.raw == nil || w.x.Foreign == nil || standardTexts()[text] || !w.x.foreign(text) {
 		return nil
 	}
-	less := text
-	for _, said := range slices.Concat(w.asked, w.quoted) {
-		less = strings.ReplaceAll(less, said, "")
+	return w.unless(w.may().texts[text], p, text)
+}
+
+// maxText is how long a text for people may be, in bytes: as many as tell what is
+// wrong. One that repeats what a request says could have more than a Kafka string
+// holds, and make a row that nobody can read.
+const maxText = 4096
+
+func clipped(text string) string {
+	if len(text) <= maxText {
+		return text
 	}
-	return w.unless(!w.x.Foreign(less), p, text)
+	return strings.ToValidUTF8(text[:maxText-3], "") + "..."
 }
 
 // blob judges the topics in a blob of the consumer protocol.
@@ -272,7 +272,7 @@ type allowed struct {
 func (w *watch) may() *allowed {
 	if w.allowed == nil {
 		w.allowed = &allowed{x: w.x, names: map[string]bool{}, texts: map[string]bool{}}
-		for _, name := range w.asked {
+		for _, name := range w.x.said {
 			w.allowed.names[name] = true
 		}
 		raw := kmsg.ResponseForKey(w.x.Key)
