@@ -13,6 +13,20 @@ import (
 // of some thousand (\pL), so this holds the work for one request to some MiB.
 const maxPatternBytes = 8 << 10
 
+const (
+	// maxPatternSize bounds what a pattern takes once its loops are unrolled, in
+	// parts: the broker, which serves others too, keeps about 50 bytes for each.
+	// A hundred bytes of pattern can have a million (x{1000}). Names have 249
+	// characters at most.
+	maxPatternSize = 8192
+	// maxPatternWork bounds the trying of a pattern on the names of aliases, in
+	// parts times bytes of names: below a second.
+	maxPatternWork = 1 << 25
+)
+
+// errSize is a pattern that is too much work.
+var errSize = errors.New("pattern is too large with its loops unrolled")
+
 // errAnchor is a pattern whose begin anchor depends on what was matched before.
 var errAnchor = errors.New("begin anchor may or may not be at the beginning")
 
@@ -37,6 +51,9 @@ func (s *Session) physicalPattern(kind tenancy.Kind, pattern string) (string, er
 	re, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
 		return "", err
+	}
+	if unrolled(re) > maxPatternSize {
+		return "", errSize
 	}
 	aliased, err := s.aliasedPattern(kind, re)
 	if err != nil {
@@ -71,6 +88,15 @@ func (s *Session) aliasedPattern(kind tenancy.Kind, re *syntax.Regexp) (aliased 
 	if len(s.Space.Aliases()) == 0 {
 		return nil, nil
 	}
+	names := 0
+	for _, a := range s.Space.Aliases() {
+		if a.Kind == kind {
+			names += len(a.Virtual) + 1
+		}
+	}
+	if names*unrolled(re) > maxPatternWork {
+		return nil, errSize
+	}
 	full, err := regexp.Compile(`\A(?:` + re.String() + `)\z`)
 	if err != nil {
 		return nil, err
@@ -81,6 +107,21 @@ func (s *Session) aliasedPattern(kind tenancy.Kind, re *syntax.Regexp) (aliased 
 		}
 	}
 	return aliased, nil
+}
+
+// unrolled is about how many parts a pattern has when its loops are written out.
+func unrolled(re *syntax.Regexp) int {
+	n := 1 + len(re.Rune)
+	if re.Op == syntax.OpCharClass {
+		n = 1
+	}
+	for _, sub := range re.Sub {
+		n += unrolled(sub)
+	}
+	if re.Op == syntax.OpRepeat {
+		n *= max(1, re.Min, re.Max)
+	}
+	return n
 }
 
 func withAliases(pattern string, aliased []string) string {

@@ -36,6 +36,8 @@ func TestPhysicalPattern(t *testing.T) {
 		{"\xff", refused},
 		{"(?<!a)b", refused},
 		{strings.Repeat("a", maxPatternBytes+1), refused},
+		{"(?:" + strings.Repeat("a?", 100) + "){100}", refused}, // 20,000 parts
+		{"(?:(?:ab?){90}){11}", `acme\.(?:(?:(?:ab?){90}){11})`},
 		{strings.Repeat(`\pL`, 100), refused}, // 60 KiB when written out
 		{strings.Repeat("(", 2000) + strings.Repeat(")", 2000), refused},
 	}
