@@ -42,7 +42,7 @@ type inForce struct {
 
 // Guard returns the guard of a session of p, whose client is at addr.
 func (a *Authenticator) Guard(p Principal, addr netip.Addr) *Guard {
-	return &Guard{auth: a, instance: p.Instance, who: subject{user: p.User, addr: addr.Unmap()}}
+	return &Guard{auth: a, instance: p.Instance, who: subject{user: p.User, addr: addr.Unmap().WithZone("")}}
 }
 
 // May returns what the session may do with one resource, implied operations

@@ -137,7 +137,7 @@ func (g grants) with(a tenancy.ACL) grants {
 		if err != nil {
 			return g
 		}
-		n.host = addr.Unmap()
+		n.host = addr.Unmap().WithZone("")
 	}
 	switch a.Permission {
 	case kmsg.ACLPermissionTypeAllow:

@@ -84,7 +84,7 @@ func (a ACL) Check() error {
 
 func (a ACL) wrong() string {
 	kind, principal, _ := strings.Cut(a.Principal, ":")
-	_, hostErr := netip.ParseAddr(a.Host)
+	host, hostErr := netip.ParseAddr(a.Host)
 	switch operations := aclOperations(a.Resource); {
 	case operations == nil:
 		return fmt.Sprintf("resource type %d is none of topic, group, cluster and transactional id", a.Resource)
@@ -104,6 +104,8 @@ func (a ACL) wrong() string {
 		return fmt.Sprintf("the principal has %d bytes, at most %d", len(a.Principal), MaxACLText)
 	case a.Host != "*" && hostErr != nil:
 		return fmt.Sprintf("host %.80q is neither an IP address nor *", a.Host)
+	case host.Zone() != "": // of any length, and nothing that a client's address here has
+		return fmt.Sprintf("host %.80q has a zone: leave it out", a.Host)
 	case a.Operation != kmsg.ACLOperationAll && !slices.Contains(operations, a.Operation):
 		return fmt.Sprintf("resource type %s has no operation %s (%d)", a.Resource, a.Operation, a.Operation)
 	case a.Permission != kmsg.ACLPermissionTypeAllow && a.Permission != kmsg.ACLPermissionTypeDeny:

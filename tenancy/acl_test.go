@@ -120,6 +120,7 @@ func TestCheckACL(t *testing.T) {
 		`principal "" is not`:         func(a *ACL) { a.Principal = "" },
 		"principal has 518 bytes":     func(a *ACL) { a.Principal = "User:" + long },
 		`host "" is neither`:          func(a *ACL) { a.Host = "" },
+		`has a zone`:                  func(a *ACL) { a.Host = "fe80::1%" + strings.Repeat("x", 1<<15) },
 		`host "10.0.0.0/8" is`:        func(a *ACL) { a.Host = "10.0.0.0/8" },
 		"has no operation IDEMPOTENT": func(a *ACL) { a.Operation = kmsg.ACLOperationIdempotentWrite },
 		"permission type 1 is":        func(a *ACL) { a.Permission = kmsg.ACLPermissionTypeAny },
