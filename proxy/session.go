@@ -82,16 +82,16 @@ func (s *Server) foreign(own tenancy.InstanceID, pool *upstream.Pool) func(text 
 			return true
 		}
 		for _, b := range pool.Brokers() {
-			if strings.Contains(text, b.Host) {
+			if names(text, b.Host) {
 				return true
 			}
 		}
 		// Whole names, of which only the beginning counts: what follows an own
 		// prefix is the client's, and must not tell which instances there are.
-		names := strings.FieldsFunc(text, func(r rune) bool {
+		words := strings.FieldsFunc(text, func(r rune) bool {
 			return r != '-' && r != '.' && r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
 		})
-		for _, w := range names {
+		for _, w := range words {
 			first, _, dotted := strings.Cut(w, ".")
 			if !dotted || tenancy.InstanceID(first) == own {
 				continue
@@ -102,4 +102,22 @@ func (s *Server) foreign(own tenancy.InstanceID, pool *upstream.Pool) func(text 
 		}
 		return false
 	}
+}
+
+// names reports whether text names host, which is more than to have its letters
+// within a word of its own: a broker's host may be "broker".
+func names(text, host string) bool {
+	alnum := func(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
+	for host != "" {
+		_, after, found := strings.Cut(text, host)
+		if !found {
+			return false
+		}
+		at := len(text) - len(after) - len(host)
+		if (at == 0 || !alnum(text[at-1])) && (after == "" || !alnum(after[0])) {
+			return true
+		}
+		text = text[at+1:]
+	}
+	return false
 }

@@ -24,3 +24,18 @@ func TestForeign(t *testing.T) {
 		}
 	}
 }
+
+// A host is looked for as a name, not as letters.
+func TestNamesOfHosts(t *testing.T) {
+	for text, want := range map[string]bool{
+		"broker": true, "at broker:9092": true, "weir-broker-1": true, "brokers, and the broker": true,
+		"brokers cannot be chosen here": false, "webbroker": false, "": false,
+	} {
+		if got := names(text, "broker"); got != want {
+			t.Errorf("names(%q) = %v", text, got)
+		}
+	}
+	if names("any text", "") {
+		t.Error("no host is named in any text")
+	}
+}
