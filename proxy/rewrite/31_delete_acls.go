@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"fmt"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"weir/tenancy"
@@ -29,6 +31,9 @@ func deleteACLs(x *Exchange, req *kmsg.DeleteACLsRequest) (outcome[*kmsg.DeleteA
 	all, err := x.Store.ACLs(x.Ctx, x.Instance)
 	if code := storeCode(err); code != 0 {
 		return refuse(code, standardText(code))
+	}
+	if len(req.Filters)*len(all) > maxACLMatches {
+		return refuse(codePolicyViolation, new(fmt.Sprintf("Too many filters for %d ACLs; nothing was deleted: send at most %d at once.", len(all), maxACLMatches/len(all))))
 	}
 	filters := filtersOf(req, resp)
 	rows := 0

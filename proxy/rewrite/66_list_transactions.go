@@ -25,6 +25,9 @@ func listTransactions(x *Exchange, req *kmsg.ListTransactionsRequest) (outcome[*
 		}
 	}
 	req.TransactionalIDPattern = &pattern // not encoded before v2
+	if len(pattern) > maxIDBytes {        // hundreds of aliases: all are listed, and the others' dropped
+		req.TransactionalIDPattern = nil
+	}
 	return forward(func(resp *kmsg.ListTransactionsResponse) error {
 		rows := own(x, tenancy.KindTxn, resp.TransactionStates, func(s *kmsg.ListTransactionsResponseTransactionState) *string { return &s.TransactionalID })
 		resp.TransactionStates = slices.DeleteFunc(rows, func(s kmsg.ListTransactionsResponseTransactionState) bool {

@@ -17,6 +17,9 @@ const (
 	// maxACLFilters is how many filters one request may have: each is held
 	// against every ACL.
 	maxACLFilters = 1000
+	// maxACLMatches bounds how often an ACL is held against a filter: below half a
+	// second of work, all in all, for the longest names.
+	maxACLMatches = 1 << 20
 	// maxACLRows bounds the rows of one answer, which repeats an ACL for each
 	// filter that selects it.
 	maxACLRows = maxElements
