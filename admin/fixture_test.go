@@ -95,10 +95,13 @@ func (f *fixture) start() *fixture {
 	return f
 }
 
-// token is for roles within tenant, valid for a minute.
+// token is for roles within tenant, valid for a minute of the server's clock.
 func (f *fixture) token(tenant tenancy.TenantID, roles ...string) string {
 	f.t.Helper()
 	now := time.Now()
+	if f.cfg.Now != nil {
+		now = f.cfg.Now()
+	}
 	token, err := NewToken(f.cfg.TokenKey, Claims{Subject: "someone", Tenant: tenant, Roles: roles, Issued: now, Expires: now.Add(time.Minute)})
 	if err != nil {
 		f.t.Fatal(err)
