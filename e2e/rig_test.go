@@ -61,6 +61,8 @@ type world struct {
 	port  int // bootstrap; brokers on the ports after it
 	roots *x509.CertPool
 	token string
+	// plaintext listeners instead of TLS, for clients that cannot do both at once.
+	plaintext bool
 }
 
 func newWorld(t *testing.T) *world {
@@ -133,6 +135,10 @@ type gateway struct {
 func (w *world) start(name string) *gateway {
 	w.t.Helper()
 	g := &gateway{admin: fmt.Sprintf("127.0.0.1:%d", parts.FreePorts(w.t, 1)), log: filepath.Join(w.dir, name+".log")}
+	security := "tls: {certificate_file: ca.pem, key_file: key.pem}\n    sni: {domain: kafka.localhost}"
+	if w.plaintext {
+		security = "plaintext: true"
+	}
 	config := fmt.Sprintf(`
 redis: {url: "%s"}
 pools:
@@ -141,14 +147,13 @@ listeners:
   - address: 127.0.0.1:%d
     advertise: 127.0.0.1:%d
     reuse_port: true
-    tls: {certificate_file: ca.pem, key_file: key.pem}
-    sni: {domain: kafka.localhost}
+    %s
     brokers: [{pool: main, host: 127.0.0.1, first_port: %d, nodes: [%s]}]
 admin: {address: "%s", token_key_file: token.key, client_ca_file: ca.pem}
 auth: {pepper_file: pepper}
 drain: {grace: 1s, spread: 2s}
 log: {level: info, format: text}
-`, w.redis.URL(), strings.Join(w.kafka.Bootstrap(), `", "`), w.port, w.port, w.port+1, w.nodes(), g.admin)
+`, w.redis.URL(), strings.Join(w.kafka.Bootstrap(), `", "`), w.port, w.port, security, w.port+1, w.nodes(), g.admin)
 	w.write(name+".yaml", []byte(config))
 	g.Process = parts.Start(w.t, g.log, nil, binary, "serve", "--config", filepath.Join(w.dir, name+".yaml"))
 	w.t.Cleanup(func() {
