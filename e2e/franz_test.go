@@ -42,11 +42,20 @@ func TestFranzSuite(t *testing.T) {
 		if d != i || d == "fail" {
 			fmt.Fprintf(&b, "%-60s direct %s, instance %s\n", name, d, i)
 		}
-		if d == "pass" && i != "pass" {
+		if why := franzDiffers[name]; d == "pass" && i == "fail" && why != "" {
+			fmt.Fprintf(&b, "%-60s as it should: %s\n", "", why)
+		} else if d == "pass" && i != "pass" {
 			t.Errorf("%s: %s\n%s", name, i, tail([]byte(through.text[name]), 2000))
 		}
 	}
 	t.Logf("%v; directly %s, on the instance %s; not the same or failed:\n%s", count, direct.took, through.took, &b)
+}
+
+// franzDiffers says why a test of franz-go cannot pass on an instance.
+var franzDiffers = map[string]string{
+	"TestConsumeRegex":                           "wants to see __consumer_offsets",
+	"TestConsumeRegexShareSkipsInternal":         "wants to see __consumer_offsets",
+	"TestIssueFetchLargerThanBrokerMaxReadBytes": "sets a topic's max.message.bytes above what an instance may",
 }
 
 // franzSuite copies franz-go's module and lets all its tests log in: as they are
