@@ -171,24 +171,26 @@ func TestSprayAndKnownClient(t *testing.T) {
 // An instance that there is not is counted as if there were: otherwise what
 // failures elsewhere do to it would tell.
 func TestUnknownInstancesAreCountedLikeOthers(t *testing.T) {
-	f := newFixture(t)
-	fail := func(instance string, want Reason) {
-		t.Helper()
-		_, err := f.login(ScramSHA256, at("192.0.2.1", ""), "nobody@"+instance, "guess-guess")
-		if why := reason(t, err); why != want {
-			t.Errorf("%s: %q, want %q", instance, why, want)
+	synctest.Test(t, func(t *testing.T) { // failures are forgotten with time
+		f := newFixture(t)
+		fail := func(instance string, want Reason) {
+			t.Helper()
+			_, err := f.login(ScramSHA256, at("192.0.2.1", ""), "nobody@"+instance, "guess-guess")
+			if why := reason(t, err); why != want {
+				t.Errorf("%s: %q, want %q", instance, why, want)
+			}
 		}
-	}
-	for range 12 {
-		fail("made-up", ReasonInstanceUnknown)
-		fail("one", ReasonUserUnknown)
-	}
-	for range 2 {
-		fail("made-up", ReasonRateLimited)
-		fail("one", ReasonRateLimited)
-		fail("another", ReasonInstanceUnknown)
-		fail("two", ReasonUserUnknown)
-	}
+		for range 12 {
+			fail("made-up", ReasonInstanceUnknown)
+			fail("one", ReasonUserUnknown)
+		}
+		for range 2 {
+			fail("made-up", ReasonRateLimited)
+			fail("one", ReasonRateLimited)
+			fail("another", ReasonInstanceUnknown)
+			fail("two", ReasonUserUnknown)
+		}
+	})
 }
 
 // Names that are made up take no more room than there are slots.

@@ -16,8 +16,9 @@ import (
 const (
 	// callTimeout bounds each step, and half of what a page of instances may take.
 	// A healthy Redis answers in under 1 ms; this leaves room for a retry on a
-	// fresh connection.
-	callTimeout = 500 * time.Millisecond
+	// fresh connection, and for a machine that is busy with other things, where
+	// the embedded one of weir dev was seen to take a second.
+	callTimeout = 2 * time.Second
 	// maxPage is how many instances one pipeline reads.
 	maxPage = 500
 	// streamLen is about how many changes a directory may fall behind before it
