@@ -81,7 +81,7 @@ func (s *siege) dial(t *testing.T, node int32, serverName string) *raw {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(2 * time.Minute))
 	return &raw{Conn: c, s: s, in: wire.NewReader(c)}
 }
 

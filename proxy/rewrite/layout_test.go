@@ -219,7 +219,7 @@ func TestDecodingIsBounded(t *testing.T) {
 			} else {
 				accepted++
 			}
-			if most := uint64(2*len(body) + decodeSlack + 64<<10); paid > most {
+			if most := uint64(makes * (2*len(body) + decodeSlack + 64<<10)); paid > most {
 				t.Errorf("%T v%d: decoding %d bytes takes %d, at most %d (%v)", m, m.GetVersion(), len(body), paid, most, err)
 			}
 		}
@@ -228,7 +228,7 @@ func TestDecodingIsBounded(t *testing.T) {
 		m := kmsg.NewPtrHeartbeatRequest()
 		m.SetVersion(4)
 		body := tagged(n)
-		if paid, err := decodingCost(m, layoutOf(m), body); paid > uint64(2*len(body)+decodeSlack+64<<10) {
+		if paid, err := decodingCost(m, layoutOf(m), body); paid > uint64(makes*(2*len(body)+decodeSlack+64<<10)) {
 			t.Errorf("decoding %d tagged fields takes %d bytes (%v)", n, paid, err)
 		}
 	}
@@ -264,7 +264,7 @@ func FuzzMap(f *testing.F) {
 		if m := kmsg.RequestForKey(key); typedKey(api) {
 			m.SetVersion(version)
 			l := found[key].of(m)
-			if paid, err := decodingCost(m, l, request); paid > uint64(2*len(request)+decodeSlack+64<<10) {
+			if paid, err := decodingCost(m, l, request); paid > uint64(makes*(2*len(request)+decodeSlack+64<<10)) {
 				t.Errorf("%T v%d: decoding %d bytes takes %d (%v)", m, version, len(request), paid, err)
 			}
 		}
