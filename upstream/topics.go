@@ -8,6 +8,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/time/rate"
+
+	"weir/tenancy"
 )
 
 const (
@@ -79,10 +81,10 @@ func (p *Pool) TopicName(id [16]byte) (name string, ok bool) { return p.topics.n
 // and an id for which there was no answer by then counts as not existing. A pool
 // without Metadata v12 knows no ids but those that were learned.
 //
-// An id whose name does not begin with asker is asked for as if it were not
+// An id whose name is not the asker's is asked for as if it were not
 // known: else the time that it takes would tell an instance which ids others
 // have.
-func (p *Pool) TopicNames(ctx context.Context, asker string, ids [][16]byte) map[[16]byte]string {
+func (p *Pool) TopicNames(ctx context.Context, asker tenancy.Namespace, ids [][16]byte) map[[16]byte]string {
 	found := make(map[topicID]string, len(ids))
 	var missing []topicID
 	for _, id := range ids {
@@ -90,7 +92,7 @@ func (p *Pool) TopicNames(ctx context.Context, asker string, ids [][16]byte) map
 		if ok {
 			found[id] = name
 		}
-		if !ok || !strings.HasPrefix(name, asker) {
+		if _, own := asker.Virtual(tenancy.KindTopic, name); !own {
 			missing = append(missing, id)
 		}
 	}
@@ -99,7 +101,7 @@ func (p *Pool) TopicNames(ctx context.Context, asker string, ids [][16]byte) map
 	}
 	ctx, cancel := context.WithTimeout(ctx, resolveWait)
 	defer cancel()
-	for _, answered := range p.topics.want(asker, missing, time.Now()) {
+	for _, answered := range p.topics.want(asker.Prefix(), missing, time.Now()) {
 		select {
 		case <-answered:
 		case <-ctx.Done():

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"weir/tenancy"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -28,7 +30,7 @@ func TestTopicNames(t *testing.T) {
 	t1, t2 := c.TopicInfo("a.t1").TopicID, c.TopicInfo("a.t2").TopicID
 	p.LearnTopic(id(1), "learned")
 	want := map[topicID]string{t1: "a.t1", t2: "a.t2", id(1): "learned"}
-	got := p.TopicNames(t.Context(), "a.", []topicID{t1, id(2), t2, {}, id(1), t1})
+	got := p.TopicNames(t.Context(), tenancy.NewNamespace("a"), []topicID{t1, id(2), t2, {}, id(1), t1})
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -42,7 +44,7 @@ func TestTopicNamesWithoutIDs(t *testing.T) {
 	createTopic(t, c, "a.t1")
 	p := runPool(t, Config{Bootstrap: c.ListenAddrs()})
 	start := time.Now()
-	if got := p.TopicNames(t.Context(), "a.", []topicID{c.TopicInfo("a.t1").TopicID}); len(got) != 0 {
+	if got := p.TopicNames(t.Context(), tenancy.NewNamespace("a"), []topicID{c.TopicInfo("a.t1").TopicID}); len(got) != 0 {
 		t.Errorf("a pool without ids knows %v", got)
 	}
 	if took := time.Since(start); took > time.Second {
@@ -70,7 +72,7 @@ func TestUnknownIDsAreRateLimited(t *testing.T) {
 		p := runPool(t, Config{Bootstrap: c.ListenAddrs(), Dial: net.DialContext, MetadataMaxAge: time.Hour})
 
 		for range 10 { // the same unknown id, over and over, for 0.9s
-			p.TopicNames(t.Context(), "a.", []topicID{id(7)})
+			p.TopicNames(t.Context(), tenancy.NewNamespace("a"), []topicID{id(7)})
 			time.Sleep(90 * time.Millisecond) // virtual
 		}
 		if got := asked.Swap(0); got != 1 {
@@ -85,7 +87,7 @@ func TestUnknownIDsAreRateLimited(t *testing.T) {
 		for i := range uint32(50) {
 			callers.Go(func() {
 				for n := uint32(0); time.Since(start) < seconds*time.Second; n++ {
-					p.TopicNames(t.Context(), "a.", []topicID{id(1000*i + n + 100)})
+					p.TopicNames(t.Context(), tenancy.NewNamespace("a"), []topicID{id(1000*i + n + 100)})
 				}
 			})
 		}
@@ -94,7 +96,7 @@ func TestUnknownIDsAreRateLimited(t *testing.T) {
 			t.Errorf("%d requests in %d s, want at most %d a second", got, seconds, resolvesPerSecond)
 		}
 		t1 := c.TopicInfo("a.t1").TopicID
-		if got := p.TopicNames(t.Context(), "a.", []topicID{t1}); got[t1] != "a.t1" {
+		if got := p.TopicNames(t.Context(), tenancy.NewNamespace("a"), []topicID{t1}); got[t1] != "a.t1" {
 			t.Errorf("after the flood: %v", got)
 		}
 	})
@@ -109,7 +111,7 @@ func TestTopicNamesWaitIsBounded(t *testing.T) {
 		}
 		p.snap.Store(&snapshot{versions: map[int16]VersionRange{3: {0, 13}}})
 		start := time.Now()
-		p.TopicNames(t.Context(), "a.", []topicID{id(1), id(2)})
+		p.TopicNames(t.Context(), tenancy.NewNamespace("a"), []topicID{id(1), id(2)})
 		if took := time.Since(start); took != resolveWait {
 			t.Errorf("waited %s, want %s", took, resolveWait)
 		}
@@ -179,21 +181,27 @@ func TestForeignIDTakesAsLongAsAnInventedOne(t *testing.T) {
 		createTopic(t, c, "victim.t")
 		foreign := c.TopicInfo("victim.t").TopicID
 		p.LearnTopic(foreign, "victim.t")
-		took := func(asker string, ask topicID) time.Duration {
+		took := func(asker tenancy.InstanceID, ask topicID) time.Duration {
 			start := time.Now()
-			p.TopicNames(t.Context(), asker, []topicID{ask})
+			p.TopicNames(t.Context(), tenancy.NewNamespace(asker), []topicID{ask})
 			return time.Since(start)
 		}
-		took("a.", id(1)) // the limiter's first is free
-		invented, first := took("a.", id(2)), took("a.", foreign)
+		took("a", id(1)) // the limiter's first is free
+		invented, first := took("a", id(2)), took("a", foreign)
 		if first != invented || invented == 0 {
 			t.Errorf("an invented id took %s, another's %s", invented, first)
 		}
-		if again, twice := took("a.", id(2)), took("a.", foreign); again != 0 || twice != 0 {
+		if again, twice := took("a", id(2)), took("a", foreign); again != 0 || twice != 0 {
 			t.Errorf("asked again, an invented id took %s, another's %s", again, twice)
 		}
-		if own := took("victim.", foreign); own != 0 {
+		if own := took("victim", foreign); own != 0 {
 			t.Errorf("its owner waits %s", own)
+		}
+		shared := tenancy.NewNamespace("a", tenancy.Alias{Kind: tenancy.KindTopic, Virtual: "t", Physical: "victim.t"})
+		start := time.Now()
+		p.TopicNames(t.Context(), shared, []topicID{foreign})
+		if took := time.Since(start); took != 0 {
+			t.Errorf("who has an alias of it waits %s", took)
 		}
 	})
 }

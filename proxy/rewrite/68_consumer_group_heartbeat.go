@@ -102,7 +102,7 @@ func learnAssignment[T any](x *Exchange, topics []T, id func(*T) topicID) ([]T, 
 	if len(ask) == 0 {
 		return topics, true
 	}
-	names := x.Pool.TopicNames(x.Ctx, x.Space.Prefix(), ask)
+	names := x.Pool.TopicNames(x.Ctx, x.Space, ask)
 	for _, id := range ask {
 		if _, ok := names[id]; !ok {
 			return nil, false

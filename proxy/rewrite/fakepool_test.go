@@ -66,7 +66,7 @@ func (p *fakePool) Request(_ context.Context, req kmsg.Request) (kmsg.Response, 
 	return nil, errors.New("no broker answers")
 }
 
-func (p *fakePool) TopicNames(_ context.Context, _ string, ids []topicID) map[topicID]string {
+func (p *fakePool) TopicNames(_ context.Context, _ tenancy.Namespace, ids []topicID) map[topicID]string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	names := map[topicID]string{}

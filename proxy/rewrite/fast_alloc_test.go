@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"weir/tenancy"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -203,4 +205,6 @@ func TestHostileFramesTakeLittleMemory(t *testing.T) {
 // nobody is a pool without topics, which looks them up without memory of its own.
 type nobody struct{ Pool }
 
-func (nobody) TopicNames(context.Context, string, []topicID) map[topicID]string { return nil }
+func (nobody) TopicNames(context.Context, tenancy.Namespace, []topicID) map[topicID]string {
+	return nil
+}

@@ -88,7 +88,7 @@ func (x *Exchange) ownTopics(ids []topicID) map[topicID]string {
 	if len(ask) == 0 {
 		return own
 	}
-	for id, physical := range x.Pool.TopicNames(x.Ctx, x.Space.Prefix(), ask) {
+	for id, physical := range x.Pool.TopicNames(x.Ctx, x.Space, ask) {
 		if virtual, ok := x.Space.Virtual(tenancy.KindTopic, physical); ok {
 			own[id] = virtual
 		}

@@ -16,7 +16,7 @@ type Pool interface {
 	Brokers() []upstream.Broker
 	Controller() int32
 	Request(ctx context.Context, req kmsg.Request) (kmsg.Response, error)
-	TopicNames(ctx context.Context, asker string, ids [][16]byte) map[[16]byte]string
+	TopicNames(ctx context.Context, asker tenancy.Namespace, ids [][16]byte) map[[16]byte]string
 	LearnTopic(id [16]byte, name string)
 	ListTopics(ctx context.Context, prefix string) ([]string, error)
 	AwaitTopics(ctx context.Context, names []string)

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"testing"
 
+	"weir/tenancy"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -14,7 +16,7 @@ type countingPool struct {
 	asked int
 }
 
-func (p *countingPool) TopicNames(_ context.Context, _ string, ids []topicID) map[topicID]string {
+func (p *countingPool) TopicNames(_ context.Context, _ tenancy.Namespace, ids []topicID) map[topicID]string {
 	p.asked += len(ids)
 	names := map[topicID]string{}
 	for _, id := range ids {

@@ -173,7 +173,7 @@ func virtualBytes(space tenancy.Namespace, physical []byte) (virtual []byte, ok 
 // strangeID is why a topic id of an answer is not passed on: it is another's, or
 // nobody's (any more), which is no cause for alarm.
 func (x *Exchange) strangeID(id topicID) error {
-	for _, physical := range x.Pool.TopicNames(x.Ctx, x.Space.Prefix(), []topicID{id}) {
+	for _, physical := range x.Pool.TopicNames(x.Ctx, x.Space, []topicID{id}) {
 		return x.leak("", "topic id", physical)
 	}
 	return fmt.Errorf("broker answered with topic id %x, which is no topic's", id)
