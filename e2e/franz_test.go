@@ -1,4 +1,4 @@
-//go:build real
+//go:build real && franz
 
 package e2e
 
@@ -20,17 +20,13 @@ import (
 
 // TestFranzSuite runs franz-go's own tests on an instance and on the same Kafka
 // directly. What passes there must pass on the instance. It takes many minutes:
-// ./task franz runs it, CI does not.
+// ./task franz runs it, CI does not (build tag franz).
 func TestFranzSuite(t *testing.T) {
-	records := os.Getenv("WEIR_FRANZ_RECORDS")
-	if records == "" {
-		t.Skip("takes many minutes: ./task franz")
-	}
 	w := newWorld(t)
 	w.plaintext = true // two of the tests bring a dialer of their own, which excludes TLS
 	in := w.create(w.start("g1"), "i-franz")
 	suite := w.franzSuite(t)
-	env := []string{"KGO_TEST_RECORDS=" + records, "KGO_TEST_RF=3", "KGO_LOG_LEVEL=none", "GOFLAGS=-mod=mod"}
+	env := []string{"KGO_TEST_RECORDS=50000", "KGO_TEST_RF=3", "KGO_LOG_LEVEL=none", "GOFLAGS=-mod=mod"}
 	direct := runSuite(t, suite, filepath.Join(w.dir, "direct.json"), append(slices.Clone(env), "KGO_SEEDS="+strings.Join(w.kafka.Bootstrap(), ",")))
 	through := runSuite(t, suite, filepath.Join(w.dir, "instance.json"), append(slices.Clone(env), "KGO_SEEDS="+w.bootstrap(),
 		"KGO_TEST_SCRAM="+in.user+":"+in.password+":512", "KGO_TEST_SCRAM_SEEDS="+w.bootstrap()))

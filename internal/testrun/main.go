@@ -39,12 +39,12 @@ func run() int {
 	case "unit":
 		step(unit(ctx))
 	case "real":
-		step(real(ctx))
+		step(real(ctx, "real"))
 	case "franz":
-		step(real(ctx, "-run", "^TestFranzSuite$"))
+		step(real(ctx, "real,franz", "-run", "^TestFranzSuite$"))
 	case "":
 		step(unit(ctx))
-		step(real(ctx))
+		step(real(ctx, "real"))
 	default:
 		fmt.Printf("-only %s: want unit, real, franz or fuzz\n", *only)
 		return 2
@@ -59,11 +59,11 @@ func unit(ctx context.Context) error {
 	return goTool(ctx, "test", "-race", "-timeout", "15m", "./...")
 }
 
-// real runs the stories on real parts, one package after the other.
-func real(ctx context.Context, flags ...string) error {
+// real runs the stories of those build tags on real parts, one package after the other.
+func real(ctx context.Context, tags string, flags ...string) error {
 	missing := parts.Provision(ctx, ".", os.Stdout)
 	if len(missing) == 0 {
-		args := append([]string{"test", "-race", "-v", "-tags", "real", "-timeout", "40m", "-p", "1"}, flags...)
+		args := append([]string{"test", "-race", "-v", "-tags", tags, "-timeout", "40m", "-p", "1"}, flags...)
 		return goTool(ctx, append(args, "./e2e/...")...)
 	}
 	for _, err := range missing {
