@@ -16,17 +16,20 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"weir/internal/parts"
 )
 
 // TestFranzSuite runs franz-go's own tests on an instance and on the same Kafka
 // directly. What passes there must pass on the instance. It takes many minutes:
 // ./task franz runs it, CI does not (build tag franz).
 func TestFranzSuite(t *testing.T) {
-	w := newWorld(t)
+	// Its transactions may take three minutes.
+	w := newWorldOn(t, parts.StartKafka(t, 3, "transaction.max.timeout.ms=900000"))
 	w.plaintext = true // two of the tests bring a dialer of their own, which excludes TLS
 	in := w.create(w.start("g1"), "i-franz")
 	suite := w.franzSuite(t)
-	env := []string{"KGO_TEST_RECORDS=50000", "KGO_TEST_RF=3", "KGO_LOG_LEVEL=none", "GOFLAGS=-mod=mod"}
+	env := []string{"KGO_TEST_RECORDS=10000", "KGO_TEST_RF=3", "KGO_LOG_LEVEL=none", "GOFLAGS=-mod=mod"}
 	direct := runSuite(t, suite, filepath.Join(w.dir, "direct.json"), append(slices.Clone(env), "KGO_SEEDS="+strings.Join(w.kafka.Bootstrap(), ",")))
 	through := runSuite(t, suite, filepath.Join(w.dir, "instance.json"), append(slices.Clone(env), "KGO_SEEDS="+w.bootstrap(),
 		"KGO_TEST_SCRAM="+in.user+":"+in.password+":512", "KGO_TEST_SCRAM_SEEDS="+w.bootstrap()))
