@@ -199,7 +199,7 @@ func (l loot) number(field string) int64 {
 	return 0
 }
 
-// foreignWithinRequests: what a request names beside an own topic does not come
+// strangersBesideOwn: what a request names beside an own topic does not come
 // back either, so that nothing is learnt from what is cut out and merged again.
 func strangersBesideOwn(t *testing.T, s *siege) {
 	c := s.login(t, s.attacker, s.prize.attackersLeader)

@@ -117,7 +117,7 @@ func TestAliasedNamespaceProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		id1, id2 := drawID(t, "id1"), drawID(t, "id2")
 		if id1 == id2 {
-			t.Skip("one instance")
+			return // two instances never have one id
 		}
 		owned := map[string]bool{}
 		draw := func(id InstanceID, label string) Namespace {

@@ -119,9 +119,9 @@ func (w *asking) value(_ *probe, _, f reflect.Value) error {
 	return nil
 }
 
-// check judges what would be sent, and clips its texts. raw is the broker's answer; nil for one of the
-// gateway's own, whose names are not judged: they are the request's, or what the
-// pool was asked for besides.
+// check judges what would be sent, and clips its texts. raw is the broker's
+// answer; nil for one of the gateway's own, whose names are not judged: they are
+// the request's, or what the pool was asked for besides.
 func (w *watch) check(resp Message, raw []byte) error {
 	w.raw = raw
 	if err := walk(reflect.ValueOf(resp).Elem(), w.wire.responses.of(resp, "resp"), w); err != nil {

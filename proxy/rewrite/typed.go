@@ -77,8 +77,9 @@ func typed[Q kmsg.Request, P kmsg.Response](rewrite func(*Exchange, Q) (outcome[
 
 // Decode reads all of body into m, whose version is set. It refuses what kmsg
 // would let pass or pay for: counts and lengths beyond the bytes that are left,
-// more than 65,536 array elements, and bytes after the end. It is for bodies that
-// are no row's (ApiVersions, SASL); rows remember the layout.
+// more than 65,536 array elements, what would take more than twice the body and
+// decodeSlack once decoded, and bytes after the end. It is for bodies that are no
+// row's (ApiVersions, SASL); rows remember the layout.
 func Decode(m Message, body []byte) error { return decode(m, layoutOf(m), body, maxElements) }
 
 // decode is Decode for a known layout, with so many elements at most. That kmsg
