@@ -81,17 +81,18 @@ type toolSide struct {
 func (s *toolSide) live(t *testing.T) {
 	t.Helper()
 	w := world{t: t}
-	for id, topic := range map[string]string{"open-txn": "live", "open-txn2": "live2"} {
-		txn, err := kgo.NewClient(s.client(kgo.TransactionalID(id), kgo.TransactionTimeout(time.Minute))...)
+	// One after the other: their producer ids are compared.
+	for _, open := range []struct{ id, topic string }{{"open-txn", "live"}, {"open-txn2", "live2"}} {
+		txn, err := kgo.NewClient(s.client(kgo.TransactionalID(open.id), kgo.TransactionTimeout(time.Minute))...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(txn.Close)
-		w.createTopic(txn, topic, 1)
+		w.createTopic(txn, open.topic, 1)
 		if err := txn.BeginTransaction(); err != nil {
 			t.Fatal(err)
 		}
-		if err := txn.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Value: []byte("open")}).FirstErr(); err != nil {
+		if err := txn.ProduceSync(t.Context(), &kgo.Record{Topic: open.topic, Value: []byte("open")}).FirstErr(); err != nil {
 			t.Fatal(err)
 		}
 	}
