@@ -12,6 +12,14 @@ const (
 	usersWrite     scope = "users:write"
 	aclsRead       scope = "acls:read"
 	aclsWrite      scope = "acls:write"
+	networksRead   scope = "networks:read"
+	networksWrite  scope = "networks:write"
+	// accessRead and accessWrite are about how clients prove who they are: issuers,
+	// client CAs, host names with their certificates, the authentication policy.
+	accessRead  scope = "access:read"
+	accessWrite scope = "access:write"
+	// eventsRead shows who was refused, and from where.
+	eventsRead scope = "events:read"
 	// aliasesRead and aliasesWrite are for operators: they show and choose names of
 	// the pool, where nothing says which tenant may have them.
 	aliasesRead  scope = "aliases:read"
@@ -35,11 +43,13 @@ func rightsOf(roles []string) rights {
 		switch role {
 		case "operator":
 			r.everyTenant = true
-			r.scopes = append(r.scopes, instancesRead, instancesWrite, usersRead, usersWrite, aclsRead, aclsWrite, aliasesRead, aliasesWrite, metricsRead)
+			r.scopes = append(r.scopes, instancesRead, instancesWrite, usersRead, usersWrite, aclsRead, aclsWrite,
+				networksRead, networksWrite, accessRead, accessWrite, eventsRead, aliasesRead, aliasesWrite, metricsRead)
 		case "tenant-admin":
-			r.scopes = append(r.scopes, instancesRead, instancesWrite, usersRead, usersWrite, aclsRead, aclsWrite)
+			r.scopes = append(r.scopes, instancesRead, instancesWrite, usersRead, usersWrite, aclsRead, aclsWrite,
+				networksRead, networksWrite, accessRead, accessWrite, eventsRead)
 		case "viewer":
-			r.scopes = append(r.scopes, instancesRead, usersRead, aclsRead)
+			r.scopes = append(r.scopes, instancesRead, usersRead, aclsRead, networksRead, accessRead, eventsRead)
 		case "quota-admin":
 			r.scopes = append(r.scopes, instancesRead)
 		}

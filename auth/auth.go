@@ -2,9 +2,9 @@ package auth
 
 import (
 	"crypto/rand"
+	"crypto/x509"
 	"io"
 	"log/slog"
-	"net/netip"
 	"time"
 
 	"weir/tenancy"
@@ -45,10 +45,19 @@ type Config struct {
 	// a random one is taken: then who asks two gateways, or asks again after a
 	// restart, can tell an unknown user by its changing salt.
 	Pepper []byte
-	// DenyByDefault says of a plan whether its instances deny what no ACL speaks
-	// of; else they allow it (Kafka's allow.everyone.if.no.acl.found). It must not
-	// block; any goroutine. All allow if nil.
-	DenyByDefault func(plan string) bool
+	// Defaults of a plan; of "", those of the default plan. It must not block; any
+	// goroutine. The zero Defaults for every plan if nil.
+	Defaults func(plan string) Defaults
+}
+
+// Defaults are what a plan says where an instance says nothing.
+type Defaults struct {
+	// DenyACLs denies what no ACL speaks of; else it is allowed (Kafka's
+	// allow.everyone.if.no.acl.found).
+	DenyACLs bool
+	// DenyNetworks refuses everybody while the instance has no networks; else
+	// everybody is let in.
+	DenyNetworks bool
 }
 
 // Authenticator checks credentials. Any goroutine.
@@ -57,7 +66,7 @@ type Authenticator struct {
 	now       func() time.Time
 	rand      io.Reader
 	pepper    []byte
-	deny      func(plan string) bool // may be nil
+	defaults  func(plan string) Defaults
 
 	limiter  *limiter
 	verifier *verifier
@@ -70,11 +79,14 @@ func New(cfg Config) *Authenticator {
 		now:       cfg.Now,
 		rand:      cfg.Rand,
 		pepper:    cfg.Pepper,
-		deny:      cfg.DenyByDefault,
+		defaults:  cfg.Defaults,
 		limiter:   newLimiter(maxTracked),
 	}
 	if a.now == nil {
 		a.now = time.Now
+	}
+	if a.defaults == nil {
+		a.defaults = func(string) Defaults { return Defaults{} }
 	}
 	if a.rand == nil {
 		a.rand = rand.Reader
@@ -94,30 +106,15 @@ func New(cfg Config) *Authenticator {
 // Mechanisms that clients may choose, in the order in which to list them.
 func (a *Authenticator) Mechanisms() []string { return []string{ScramSHA256, ScramSHA512, Plain} }
 
-// Valid reports whether a principal that was proved earlier may stay: its
-// instance is active and its user exists and is enabled. Call it for every
-// live session when its instance's view has changed; it is cheap and takes no lock.
-//
-// A changed password does not end sessions, as in Kafka: rotating it must not
-// disturb running clients, and the next login, or re-authentication within the
-// session's lifetime, needs the new one. To throw out who knows the old
-// password, disable the user until its sessions are closed, or delete it. A
-// user that is deleted and made again between two calls counts as the same one.
-func (a *Authenticator) Valid(p Principal) bool {
-	view, ok := a.directory.View(p.Instance)
-	if !ok || view.Instance.State != tenancy.StateActive {
-		return false
-	}
-	user, ok := view.Users[p.User]
-	return ok && !user.Disabled
-}
-
 // Peer is what is known of the client before it authenticates.
 type Peer struct {
-	Addr netip.Addr
+	From tenancy.From
 	// Instance is what the endpoint's host name (SNI) says, "" if the endpoint
 	// does not tell; then the user name must (user@instance).
 	Instance tenancy.InstanceID
+	// Chain is what the client showed in the TLS handshake, leaf first: it has the
+	// leaf's key, nothing else is known. nil: no certificate.
+	Chain []*x509.Certificate
 }
 
 // randomKey returns a secret of this process. Reading crypto/rand never fails.

@@ -103,11 +103,11 @@ func TestValidFollowsTheDirectory(t *testing.T) {
 		{"deleted", tenancy.StateDeleted, nil, false},
 	} {
 		f.dir.put("one", tc.state, tc.users...)
-		if got := f.Valid(p); got != tc.want {
+		if got := f.valid(p); got != tc.want {
 			t.Errorf("%s: valid is %v, want %v", tc.name, got, tc.want)
 		}
 	}
-	if f.Valid(Principal{}) || f.Valid(Principal{Instance: "three", User: "alice"}) {
+	if f.valid(Principal{}) || f.valid(Principal{Instance: "three", User: "alice"}) {
 		t.Error("a principal of no instance is valid")
 	}
 }
@@ -190,7 +190,7 @@ func TestConcurrentLogins(t *testing.T) {
 				t.Errorf("%s: a stranger got in", mechanism)
 			}
 		})
-		wg.Go(func() { f.dir.put("two", tenancy.StateActive); f.Valid(Principal{"two", "alice"}) })
+		wg.Go(func() { f.dir.put("two", tenancy.StateActive); f.valid(Principal{"two", "alice"}) })
 	}
 	wg.Wait()
 }

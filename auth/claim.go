@@ -53,13 +53,14 @@ func (a *Authenticator) resolve(mechanism string, peer Peer, name string) claim 
 	case mismatch:
 		c.refusal = ReasonInstanceMismatch
 	default:
-		c.account(mechanism, view, user)
+		c.account(mechanism, view, user, a.reachable(view, peer.From))
 	}
 	return c
 }
 
-// account fills in what the view knows of the user.
-func (c *claim) account(mechanism string, view *tenancy.View, name string) {
+// account fills in what the view knows of the user. Who comes from elsewhere
+// fails like who has a wrong password, after the same work.
+func (c *claim) account(mechanism string, view *tenancy.View, name string, reachable bool) {
 	user, ok := view.Users[name]
 	if !ok {
 		c.refusal = ReasonUserUnknown
@@ -71,6 +72,8 @@ func (c *claim) account(mechanism string, view *tenancy.View, name string) {
 		c.cred, c.refusal = cred, ""
 	}
 	switch state := view.Instance.State; {
+	case !reachable:
+		c.refusal = ReasonNetwork
 	case state == tenancy.StateSuspended:
 		c.refusal = ReasonInstanceSuspended
 	case state != tenancy.StateActive:

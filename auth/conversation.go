@@ -27,6 +27,7 @@ type Conversation struct {
 	next   step // nil: ended
 	claim  claim
 	proved Principal
+	proof  Proof
 }
 
 // Start begins a conversation; ok is false for a mechanism that is not listed.
@@ -74,6 +75,9 @@ func (c *Conversation) Step(token []byte) (reply []byte, done bool, err error) {
 // Principal is who was proved; valid after done, zero before.
 func (c *Conversation) Principal() Principal { return c.proved }
 
+// Proof is by what; valid after done.
+func (c *Conversation) Proof() Proof { return c.proof }
+
 // identify takes the name that the client sent, and admits the attempt unless
 // too many have failed before.
 func (c *Conversation) identify(mechanism, name string) Reason {
@@ -95,10 +99,11 @@ func (c *Conversation) settle() Reason {
 		return c.claim.refusal
 	}
 	p := Principal{Instance: c.claim.instance, User: c.claim.user}
-	if !c.auth.Valid(p) { // since the first step
-		return ReasonRevoked
+	proof := Proof{Mechanism: c.mechanism}
+	if why := c.auth.Check(p, proof, c.peer); why != "" { // since the first step
+		return why
 	}
-	c.proved = p
+	c.proved, c.proof = p, proof
 	c.auth.limiter.succeeded(c.attempt())
 	return ""
 }
@@ -121,7 +126,7 @@ func (c *Conversation) attempt() attempt {
 	} else if id == "" {
 		id = c.peer.Instance
 	}
-	return newAttempt(c.peer.Addr, id, c.claim.user)
+	return newAttempt(c.peer.From.Addr, id, c.claim.user)
 }
 
 // failure is the error for a reason. A wrong proof for an account that could

@@ -37,6 +37,7 @@ func (d *directory) put(id tenancy.InstanceID, state tenancy.State, users ...ten
 		Instance: tenancy.Instance{ID: id, State: state},
 		Space:    tenancy.NewNamespace(id),
 		Users:    make(map[string]tenancy.User),
+		Access:   &tenancy.Access{},
 	}
 	for _, u := range users {
 		v.Users[u.Name] = u
@@ -79,9 +80,14 @@ func newUser(tb testing.TB, name, password string) tenancy.User {
 	return tenancy.User{Name: name, Credentials: creds, CreatedAt: time.Unix(0, 0), Version: 1}
 }
 
+// valid is Check as a session of SCRAM from nowhere in particular would ask it.
+func (f *fixture) valid(p Principal) bool {
+	return f.Check(p, Proof{Mechanism: ScramSHA256}, Peer{}) == ""
+}
+
 // at is a peer at an address, on the endpoint of an instance or none.
 func at(addr string, id tenancy.InstanceID) Peer {
-	return Peer{Addr: netip.MustParseAddr(addr), Instance: id}
+	return Peer{From: tenancy.From{Addr: netip.MustParseAddr(addr)}, Instance: id}
 }
 
 // login plays a whole client and returns what the last Step returned. SCRAM is

@@ -116,7 +116,7 @@ func (g *Guard) look() (now inForce, ok bool) {
 	if !ok {
 		return inForce{}, false
 	}
-	return inForce{acls: view.ACLs, deny: g.auth.deny != nil && g.auth.deny(view.Instance.Plan)}, true
+	return inForce{acls: view.ACLs, deny: g.auth.defaults(view.Instance.Plan).DenyACLs}, true
 }
 
 func (n inForce) none() bool { return n.acls == nil || len(n.acls.All) == 0 }

@@ -17,13 +17,13 @@ const topic = kmsg.ACLResourceTypeTopic
 func (d *directory) grant(id tenancy.InstanceID, plan string, acls ...tenancy.ACL) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.views[id] = &tenancy.View{Instance: tenancy.Instance{ID: id, Plan: plan}, ACLs: &tenancy.ACLs{All: acls}}
+	d.views[id] = &tenancy.View{Instance: tenancy.Instance{ID: id, Plan: plan}, ACLs: &tenancy.ACLs{All: acls}, Access: &tenancy.Access{}}
 }
 
 func newGuards() (*directory, *Authenticator) {
 	dir := &directory{views: map[tenancy.InstanceID]*tenancy.View{}}
 	dir.grant("one", "open")
-	return dir, New(Config{Directory: dir, Pepper: []byte("p"), DenyByDefault: func(plan string) bool { return plan == "closed" }})
+	return dir, New(Config{Directory: dir, Pepper: []byte("p"), Defaults: func(plan string) Defaults { return Defaults{DenyACLs: plan == "closed"} }})
 }
 
 // A change is in force at the next question, and Generation tells of it.

@@ -267,9 +267,9 @@ func TestRulesAreTheReference(t *testing.T) {
 		kind := rapid.SampledFrom([]kmsg.ACLResourceType{2, 2, 2, 3, 4}).Draw(t, "asked type")
 		deny := rapid.Bool().Draw(t, "deny by default")
 		dir := &directory{views: map[tenancy.InstanceID]*tenancy.View{
-			"one": {Instance: tenancy.Instance{ID: "one"}, ACLs: &tenancy.ACLs{All: all}},
+			"one": {Instance: tenancy.Instance{ID: "one"}, ACLs: &tenancy.ACLs{All: all}, Access: &tenancy.Access{}},
 		}}
-		auth := New(Config{Directory: dir, Pepper: []byte("p"), DenyByDefault: func(string) bool { return deny }})
+		auth := New(Config{Directory: dir, Pepper: []byte("p"), Defaults: func(string) Defaults { return Defaults{DenyACLs: deny} }})
 		g := auth.Guard(Principal{Instance: "one", User: who.user}, who.addr)
 		for op := kmsg.ACLOperationRead; op <= kmsg.ACLOperationIdempotentWrite; op++ {
 			for _, name := range names {

@@ -22,6 +22,8 @@ type Config struct {
 	Admin AdminConfig `yaml:"admin"`
 	// Auth is about the passwords of Kafka clients.
 	Auth AuthConfig `yaml:"auth"`
+	// Secrets is about what gateways keep in Redis and must be able to read again.
+	Secrets SecretsConfig `yaml:"secrets"`
 	// Limits bound what one client, or all together, can make the gateway hold.
 	Limits LimitsConfig `yaml:"limits"`
 	// Drain is how a stop treats open connections.
@@ -42,6 +44,10 @@ type PlanConfig struct {
 	// speaks: allow (Kafka's allow.everyone.if.no.acl.found) or deny. Optional;
 	// allow if empty, and for instances of a plan that is not listed.
 	ACLDefault string `yaml:"acl_default"`
+	// NetworkDefault is from where an instance without networks may be reached:
+	// allow (from everywhere) or deny (from nowhere). Optional; allow if empty, and
+	// for instances of a plan that is not listed.
+	NetworkDefault string `yaml:"network_default"`
 }
 
 // RedisConfig says where Redis is: url, or addrs with master or cluster.
@@ -165,6 +171,15 @@ type AuthConfig struct {
 	// PepperFile holds a secret of at least 16 bytes, the same on every gateway,
 	// that makes unknown users look like known ones.
 	PepperFile string `yaml:"pepper_file"`
+}
+
+// SecretsConfig is about secrets in Redis: the keys of instances' own
+// certificates, and broker passwords of instances.
+type SecretsConfig struct {
+	// KeyFiles hold keys of at least 32 bytes, the same on every gateway. The first
+	// seals, all open: to change the key, put the new one first and keep the old.
+	// Optional; without it there are no such secrets.
+	KeyFiles []string `yaml:"key_files"`
 }
 
 // LimitsConfig bounds clients. Zero means the default.

@@ -14,6 +14,7 @@ import (
 
 	"weir/admin"
 	"weir/proxy"
+	"weir/tenancy"
 	"weir/upstream"
 )
 
@@ -227,8 +228,12 @@ func (d *dev) assemble(listen address) (*assembly, error) {
 		// gateway behind for which changes would wait.
 		gateway = "dev"
 	}
+	sealer, err := tenancy.NewSealer(d.secrets.Pepper)
+	if err != nil {
+		return nil, err
+	}
 	return &assembly{
-		log: d.log, version: d.o.Version, gateway: gateway, rdb: d.rdb, pepper: d.secrets.Pepper,
+		log: d.log, version: d.o.Version, gateway: gateway, rdb: d.rdb, pepper: d.secrets.Pepper, sealer: sealer,
 		pools: []upstream.Config{d.pool}, faces: f, adminAddress: d.o.Admin,
 		proxy: proxy.Config{AutoCreateTopics: true, DrainGrace: devDrainGrace, DrainSpread: devDrainSpread},
 		admin: admin.Config{TokenKey: d.secrets.TokenKey, Plans: []string{devPlan}, DefaultPool: devPool, CA: d.ca},

@@ -89,9 +89,12 @@ func (v *oneView) View(id tenancy.InstanceID) (*tenancy.View, bool) {
 
 // knows says whether password is the user's, asked as a client would ask.
 func knows(in tenancy.Instance, user tenancy.User, password string) bool {
-	view := &oneView{Instance: in, Space: tenancy.NewNamespace(in.ID), Users: map[string]tenancy.User{user.Name: user}}
+	view := &oneView{
+		Instance: in, Space: tenancy.NewNamespace(in.ID), Access: &tenancy.Access{},
+		Users: map[string]tenancy.User{user.Name: user},
+	}
 	a := auth.New(auth.Config{Directory: view, Log: discardLog(), Pepper: make([]byte, minPepperBytes)})
-	c, ok := a.Start(auth.Plain, auth.Peer{Addr: netip.IPv6Loopback(), Instance: in.ID})
+	c, ok := a.Start(auth.Plain, auth.Peer{From: tenancy.From{Addr: netip.IPv6Loopback()}, Instance: in.ID})
 	if !ok {
 		return false
 	}

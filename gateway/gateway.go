@@ -31,10 +31,11 @@ type assembly struct {
 	gateway string // this process among all that share the Redis; "": drawn
 	rdb     redis.UniversalClient
 	pepper  []byte
+	sealer  *tenancy.Sealer // nil: nothing is sealed
 	pools   []upstream.Config
 	faces   *faces
-	// denyByDefault is auth's; nil: no plan does.
-	denyByDefault func(plan string) bool
+	// defaults of plans are auth's; may be nil.
+	defaults func(plan string) auth.Defaults
 
 	proxy proxy.Config // limits only; compose fills the rest
 	admin admin.Config // words only; compose fills the rest
@@ -95,7 +96,7 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	}
 
 	a.proxy.Directory, a.proxy.Pools, a.proxy.Store = p.directory, p.pools, p.store
-	a.proxy.Auth = auth.New(auth.Config{Directory: p.directory, Log: a.log, Pepper: a.pepper, DenyByDefault: a.denyByDefault})
+	a.proxy.Auth = auth.New(auth.Config{Directory: p.directory, Log: a.log, Pepper: a.pepper, Defaults: a.defaults})
 	a.proxy.Registry, a.proxy.Log = registry, a.log
 	a.proxy.Listeners = a.faces.listeners
 

@@ -1,9 +1,11 @@
 package gateway
 
-// The values of acl_default.
+import "weir/auth"
+
+// The values of acl_default and network_default.
 const (
-	aclAllow = "allow"
-	aclDeny  = "deny"
+	defaultAllow = "allow"
+	defaultDeny  = "deny"
 )
 
 // planNames are the plans' names, the default first.
@@ -15,17 +17,16 @@ func planNames(plans []PlanConfig) []string {
 	return names
 }
 
-// denyByDefault says of a plan whether its instances deny what no ACL speaks
-// of; nil if none does. Any goroutine.
-func denyByDefault(plans []PlanConfig) func(plan string) bool {
-	denies := make(map[string]bool)
-	for _, p := range plans {
-		if p.ACLDefault == aclDeny {
-			denies[p.Name] = true
+// planDefaults are what plans say where an instance says nothing; of "", the
+// first plan's. Any goroutine.
+func planDefaults(plans []PlanConfig) func(plan string) auth.Defaults {
+	all := make(map[string]auth.Defaults, len(plans)+1)
+	for i, p := range plans {
+		d := auth.Defaults{DenyACLs: p.ACLDefault == defaultDeny, DenyNetworks: p.NetworkDefault == defaultDeny}
+		all[p.Name] = d
+		if i == 0 {
+			all[""] = d
 		}
 	}
-	if len(denies) == 0 {
-		return nil
-	}
-	return func(plan string) bool { return denies[plan] }
+	return func(plan string) auth.Defaults { return all[plan] }
 }

@@ -4,10 +4,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"weir/auth"
 )
 
 func TestPlans(t *testing.T) {
-	c, err := load(t, good+"plans: [{name: open, acl_default: allow}, {name: closed, acl_default: deny}, {name: plain}]\n")
+	c, err := load(t, good+"plans: [{name: open, acl_default: allow}, {name: closed, acl_default: deny, network_default: deny}, {name: plain}]\n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -19,12 +21,16 @@ func TestPlans(t *testing.T) {
 	if diff := cmp.Diff([]string{"open", "closed", "plain"}, a.admin.Plans); diff != "" {
 		t.Error(diff)
 	}
-	for plan, want := range map[string]bool{"open": false, "closed": true, "plain": false, "gone": false} {
-		if got := a.denyByDefault(plan); got != want {
-			t.Errorf("plan %s denies by default: %t", plan, got)
+	for _, plan := range []string{"", "open", "closed", "plain", "gone"} {
+		closed := plan == "closed"
+		if got := a.defaults(plan); got != (auth.Defaults{DenyACLs: closed, DenyNetworks: closed}) {
+			t.Errorf("plan %q: %+v", plan, got)
 		}
 	}
-	if c, err = load(t, good); err != nil || len(c.Plans) != 1 || c.Plans[0].Name != "standard" || denyByDefault(c.Plans) != nil {
+	if first := planDefaults([]PlanConfig{{Name: "closed", NetworkDefault: "deny"}}); !first("").DenyNetworks {
+		t.Error("the default plan's defaults are not those of the first")
+	}
+	if c, err = load(t, good); err != nil || len(c.Plans) != 1 || c.Plans[0].Name != "standard" || planDefaults(c.Plans)("standard") != (auth.Defaults{}) {
 		t.Errorf("without plans: %+v, %v", c.Plans, err)
 	}
 }

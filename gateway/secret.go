@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"weir/tenancy"
 )
 
 const (
@@ -14,6 +16,8 @@ const (
 	minTokenKeyBytes = 32
 	// minPepperBytes is 128 bits: not to be guessed.
 	minPepperBytes = 16
+	// minSealKeyBytes is tenancy.NewSealer's.
+	minSealKeyBytes = 32
 )
 
 // readSecret returns what the file holds without its trailing newline. A
@@ -24,6 +28,22 @@ func readSecret(dir, file string) ([]byte, error) {
 		return nil, err
 	}
 	return bytes.TrimRight(data, "\r\n"), nil
+}
+
+// sealer is made of the key files; nil without any.
+func (c *Config) sealer() (*tenancy.Sealer, error) {
+	if len(c.Secrets.KeyFiles) == 0 {
+		return nil, nil //nolint:nilnil // no sealer is a choice
+	}
+	var keys [][]byte
+	for _, file := range c.Secrets.KeyFiles {
+		key, err := readSecret(c.dir, file)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return tenancy.NewSealer(keys...)
 }
 
 func resolve(dir, file string) string {
@@ -45,7 +65,7 @@ func (c *Config) warnOpenSecrets(log *slog.Logger) {
 
 // secretFiles are all that the configuration names.
 func (c *Config) secretFiles() []string {
-	files := []string{c.Redis.PasswordFile, c.Admin.TokenKeyFile, c.Auth.PepperFile}
+	files := append([]string{c.Redis.PasswordFile, c.Admin.TokenKeyFile, c.Auth.PepperFile}, c.Secrets.KeyFiles...)
 	clients, servers := []*ClientTLSConfig{c.Redis.TLS}, []*ServerTLSConfig{c.Admin.TLS}
 	for _, p := range c.Pools {
 		clients = append(clients, p.TLS)

@@ -90,6 +90,9 @@ func (v *validator) config(c *Config) {
 	if v.required("auth.pepper_file", c.Auth.PepperFile) {
 		v.secret("auth.pepper_file", c.Auth.PepperFile, minPepperBytes)
 	}
+	for i, file := range c.Secrets.KeyFiles {
+		v.secret(fmt.Sprintf("secrets.key_files[%d]", i), file, minSealKeyBytes)
+	}
 	for _, n := range []struct {
 		path string
 		n    int
@@ -110,7 +113,8 @@ func (v *validator) plans(c *Config) {
 	seen := make(map[string]bool)
 	for i := range c.Plans {
 		p, at := &c.Plans[i], fmt.Sprintf("plans[%d]", i)
-		v.oneOf(at+".acl_default", p.ACLDefault, aclAllow, aclDeny)
+		v.oneOf(at+".acl_default", p.ACLDefault, defaultAllow, defaultDeny)
+		v.oneOf(at+".network_default", p.NetworkDefault, defaultAllow, defaultDeny)
 		if !v.required(at+".name", p.Name) {
 			continue
 		}

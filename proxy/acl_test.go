@@ -87,7 +87,7 @@ func TestACLsOfALiveConnection(t *testing.T) {
 // for itself as well. A plan may deny what no ACL names.
 func TestACLsOverTheWire(t *testing.T) {
 	r := newRig(t, func(c *Config) {
-		c.Auth = auth.New(auth.Config{Directory: c.Directory, Pepper: []byte("pepper"), DenyByDefault: func(plan string) bool { return plan == "dev" }})
+		c.Auth = auth.New(auth.Config{Directory: c.Directory, Pepper: []byte("pepper"), Defaults: func(plan string) auth.Defaults { return auth.Defaults{DenyACLs: plan == "dev"} }})
 	})
 	c := r.dial(0, "")
 	if err := login(c, "u@i-a"); err != nil {

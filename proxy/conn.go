@@ -2,7 +2,7 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
 	"sync"
@@ -14,6 +14,7 @@ import (
 	"weir/auth"
 	"weir/proxy/rewrite"
 	"weir/proxy/wire"
+	"weir/tenancy"
 	"weir/upstream"
 )
 
@@ -50,7 +51,9 @@ type conn struct {
 
 	// Set by the reading goroutine before the session begins, then immutable.
 	nc        net.Conn // TLS over raw, or raw
+	from      tenancy.From
 	route     route
+	chain     []*x509.Certificate // that the client showed; nil: none
 	principal auth.Principal
 	sess      *rewrite.Session
 	pool      *upstream.Pool
@@ -62,11 +65,12 @@ type conn struct {
 	reauth  *auth.Conversation // re-authentication under way (KIP-368)
 	node    int32              // that links go to: the route's, or what the first link to AnyNode got
 
-	leaveBy   atomic.Int64 // unix nanoseconds until which a drained connection may look for a quiet moment; 0: not drained
-	open      atomic.Bool  // the session has begun
-	lastRead  atomic.Int64 // unix nanoseconds of the newest request
-	buffering atomic.Bool  // in holds a buffer
-	frameBy   atomic.Int64 // unix nanoseconds until which the request that is arriving must be there; 0: none is
+	leaveBy   atomic.Int64               // unix nanoseconds until which a drained connection may look for a quiet moment; 0: not drained
+	open      atomic.Bool                // the session has begun
+	proof     atomic.Pointer[auth.Proof] // by what; of the newest authentication
+	lastRead  atomic.Int64               // unix nanoseconds of the newest request
+	buffering atomic.Bool                // in holds a buffer
+	frameBy   atomic.Int64               // unix nanoseconds until which the request that is arriving must be there; 0: none is
 	links     sync.WaitGroup
 
 	mu      sync.Mutex
@@ -92,6 +96,7 @@ type pending struct {
 
 func newConn(ctx context.Context, s *Server, l *listener, raw net.Conn) *conn {
 	c := &conn{srv: s, lst: l, id: s.lastID.Add(1), raw: &transport{Conn: raw}}
+	c.raw.owner, c.from.Addr = c, addrOf(raw.RemoteAddr())
 	c.ctx, c.cancel = context.WithCancel(ctx)
 	c.changed = sync.NewCond(&c.mu)
 	return c
@@ -111,7 +116,8 @@ func (c *conn) run() error {
 	return c.why
 }
 
-// begin makes a session of a connection: first byte, TLS, SASL.
+// begin makes a session of a connection: first byte, TLS with the look at where it
+// comes from, SASL.
 func (c *conn) begin() error {
 	if err := c.raw.SetDeadline(time.Now().Add(c.srv.cfg.HandshakeTimeout)); err != nil {
 		return readFailed(err)
@@ -119,7 +125,7 @@ func (c *conn) begin() error {
 	if err := c.raw.sniff(c.lst.TLS != nil); err != nil {
 		return err
 	}
-	c.nc, c.route = c.raw, route{node: c.lst.Node, pool: c.lst.Pool}
+	c.nc, c.route = c.raw, c.lst.route("")
 	if c.lst.TLS != nil {
 		if err := c.startTLS(); err != nil {
 			return err
@@ -135,20 +141,6 @@ func (c *conn) begin() error {
 		return err
 	}
 	c.opened()
-	return nil
-}
-
-func (c *conn) startTLS() error {
-	t := tls.Server(c.raw, c.lst.TLS)
-	c.nc = t
-	if err := t.HandshakeContext(c.ctx); err != nil {
-		return tlsFailed(err)
-	}
-	if c.lst.SNI != nil {
-		if r, ok := c.lst.SNI.routeSNI(t.ConnectionState().ServerName); ok {
-			c.route = r
-		}
-	}
 	return nil
 }
 
@@ -233,11 +225,15 @@ func (c *conn) tidy(now time.Time) {
 		c.close(&closing{reason: reasonSlowFrame, fix: "check the network between client and gateway: a request did not arrive whole"})
 		return
 	}
+	c.recheck()
 	c.closeIdleLink(now)
 	if c.buffering.Load() && now.Sub(time.Unix(0, c.lastRead.Load())) > bufferIdle {
 		_ = c.raw.SetReadDeadline(now)
 	}
 }
+
+// closing reports whether close was called.
+func (c *conn) closing() bool { return c.ctx.Err() != nil }
 
 // close ends the connection for the first reason given. Any goroutine; it does
 // not wait.

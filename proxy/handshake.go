@@ -48,7 +48,7 @@ func (c *conn) handshake() error {
 			var done bool
 			done, err = c.saslStep(p, conv, body)
 			if err == nil && done {
-				c.principal = conv.Principal()
+				c.proved(conv)
 				return nil
 			}
 		case conv != nil:
@@ -117,6 +117,15 @@ func (c *conn) saslStep(p *pending, conv *auth.Conversation, body []byte) (done 
 	return done, c.reply(p, [][]byte{resp.AppendTo(nil)})
 }
 
+// proved notes who the client is and by what.
+func (c *conn) proved(conv *auth.Conversation) {
+	if c.sess == nil {
+		c.principal = conv.Principal() // re-authentication does not change it
+	}
+	proof := conv.Proof()
+	c.proof.Store(&proof) // from here on others look at both
+}
+
 // refuse tells the client no more than that it failed, and not at once.
 func (c *conn) refuse(p *pending, cause error) error {
 	wait(c.ctx, failureDelay)
@@ -169,7 +178,7 @@ func (c *conn) bareTokens(conv *auth.Conversation) error {
 			return &closing{reason: reasonClientGone, err: err}
 		}
 		if done {
-			c.principal = conv.Principal()
+			c.proved(conv)
 			c.startLifetime()
 			return nil
 		}
@@ -200,12 +209,14 @@ func (c *conn) reauthenticate(p *pending, known bool, body []byte) error {
 		c.reauth = conv
 		return err
 	case !handshake && c.reauth != nil:
-		done, err := c.saslStep(p, c.reauth, body)
+		conv := c.reauth
+		done, err := c.saslStep(p, conv, body)
 		if err != nil {
 			return err
 		}
 		if done {
 			c.reauth = nil
+			c.proved(conv)
 		}
 		return nil
 	}

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -87,12 +86,7 @@ func (l *lobby) remove(c *conn) {
 
 // network is by what the lobby counts: an IPv4 address, or the /64 that one IPv6
 // subscriber has at least (RFC 6177).
-func network(addr net.Addr) netip.Addr {
-	ap, err := netip.ParseAddrPort(addr.String())
-	if err != nil {
-		return netip.Addr{}
-	}
-	a := ap.Addr().Unmap().WithZone("")
+func network(a netip.Addr) netip.Addr {
 	if a.Is6() {
 		if p, err := a.Prefix(64); err == nil {
 			return p.Addr()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"weir/auth"
 	"weir/proxy/rewrite"
 )
 
@@ -29,6 +30,7 @@ const (
 	reasonExpired        = "session-expired"
 	reasonRevoked        = "access-revoked"
 	reasonNames          = "aliases-changed"
+	reasonNetwork        = string(auth.ReasonNetwork)
 	reasonWrongPool      = "wrong-pool"
 	reasonNoPool         = "pool-unknown"
 	reasonUnreachable    = "broker-unreachable"
@@ -59,6 +61,27 @@ func (c *closing) Unwrap() error { return c.err }
 
 func closef(reason, format string, args ...any) error {
 	return &closing{reason: reason, err: fmt.Errorf(format, args...)}
+}
+
+// notAdmitted is why a connection ends before it has proved anything.
+func notAdmitted(why auth.Reason) error {
+	c := &closing{reason: string(why), err: fmt.Errorf("not admitted: %s", why)}
+	if why == auth.ReasonNetwork {
+		c.fix = "weir network allow INSTANCE RANGE, or connect from one of its networks"
+	}
+	return c
+}
+
+// notAllowed is why a session that was allowed may not stay.
+func notAllowed(why auth.Reason) error {
+	switch why {
+	case auth.ReasonNetwork:
+		return &closing{reason: reasonNetwork, fix: "the instance's networks have changed: weir network list INSTANCE"}
+	case auth.ReasonExpired:
+		return &closing{reason: reasonExpired, fix: "log in again with a secret, token or certificate that is valid"}
+	default:
+		return &closing{reason: reasonRevoked, err: fmt.Errorf("no longer allowed: %s", why)}
+	}
 }
 
 // reasonOf finds the reason in err.

@@ -17,6 +17,16 @@ type route struct {
 	sni      bool
 }
 
+// route is what the endpoint says to who asked for serverName, "" without TLS.
+func (l *listener) route(serverName string) route {
+	if l.SNI != nil {
+		if r, ok := l.SNI.routeSNI(serverName); ok {
+			return r
+		}
+	}
+	return route{node: l.Node, pool: l.Pool}
+}
+
 // routeSNI reads <instance>.<domain> and b<node>-<instance>.<domain>. ok is
 // false for any other name: then the port decides. No instance id begins with
 // b<digits>-, so a name reads one way only.

@@ -78,6 +78,9 @@ func bind(l Listener) (*listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w", l.Address, err)
 	}
 	b := &listener{Listener: l, ln: ln}
+	if l.TLS != nil {
+		b.TLS = listenerTLS(l.TLS)
+	}
 	if l.SNI != nil {
 		sni := *l.SNI
 		sni.Domain = strings.ToLower(strings.Trim(sni.Domain, "."))
@@ -170,7 +173,7 @@ func (s *Server) accept(ctx context.Context, l *listener, wg *sync.WaitGroup) {
 func (s *Server) admit(ctx context.Context, l *listener, raw net.Conn) *conn {
 	s.metrics.accepted.Inc()
 	c := newConn(ctx, s, l, raw)
-	out, ok := s.lobby.enter(c, network(raw.RemoteAddr()), time.Now())
+	out, ok := s.lobby.enter(c, network(c.from.Addr), time.Now())
 	if !ok {
 		c.cancel()
 		_ = raw.Close()
@@ -195,7 +198,7 @@ func (s *Server) serveConn(c *conn) {
 func (s *Server) finished(c *conn, err error) {
 	reason, fix := reasonOf(err)
 	s.metrics.closed.WithLabelValues(reason).Inc()
-	attrs := []any{"conn", c.id, "addr", c.raw.RemoteAddr().String(), "reason", reason}
+	attrs := []any{"conn", c.id, "addr", c.from.Addr.String(), "reason", reason}
 	if c.principal.Instance != "" {
 		attrs = append(attrs, "instance", c.principal.Instance, "user", c.principal.User)
 	} else if c.route.instance != "" {
@@ -234,10 +237,11 @@ func shorten(s string) string {
 // quiet moment, one that knows an alias that is gone is closed at once.
 func (s *Server) changed(v *tenancy.View) {
 	s.conns.ofInstance(v.Instance.ID, func(c *conn) {
+		if c.recheck(); c.closing() {
+			return
+		}
 		extends, same := v.Space.Extends(c.sess.Space)
 		switch {
-		case !s.cfg.Auth.Valid(c.principal):
-			c.close(&closing{reason: reasonRevoked})
 		case !extends:
 			c.close(&closing{reason: reasonNames})
 		case !same:

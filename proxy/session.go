@@ -14,13 +14,29 @@ import (
 
 // peer is what authentication may know of the client.
 func (c *conn) peer() auth.Peer {
-	p := auth.Peer{Instance: c.route.instance}
-	if tcp, ok := c.raw.RemoteAddr().(*net.TCPAddr); ok {
-		p.Addr = tcp.AddrPort().Addr().Unmap()
-	} else if ap, err := netip.ParseAddrPort(c.raw.RemoteAddr().String()); err == nil {
-		p.Addr = ap.Addr().Unmap()
+	return auth.Peer{From: c.from, Instance: c.route.instance, Chain: c.chain}
+}
+
+// addrOf is a socket's address, as addresses are compared everywhere.
+func addrOf(at net.Addr) netip.Addr {
+	if tcp, ok := at.(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap().WithZone("")
 	}
-	return p
+	if ap, err := netip.ParseAddrPort(at.String()); err == nil {
+		return ap.Addr().Unmap().WithZone("")
+	}
+	return netip.Addr{}
+}
+
+// recheck ends a session that may not stay. Any goroutine.
+func (c *conn) recheck() {
+	proof := c.proof.Load()
+	if proof == nil { // nothing proved yet
+		return
+	}
+	if why := c.srv.cfg.Auth.Check(c.principal, *proof, c.peer()); why != "" {
+		c.close(notAllowed(why))
+	}
 }
 
 // openSession fixes what stays the same for all exchanges of the connection.
@@ -41,7 +57,7 @@ func (c *conn) openSession() error {
 		ClusterID:  view.Instance.ClusterID,
 		Instance:   view.Instance.ID,
 		Principal:  "User:" + c.principal.User,
-		Guard:      c.srv.cfg.Auth.Guard(c.principal, c.peer().Addr),
+		Guard:      c.srv.cfg.Auth.Guard(c.principal, c.from.Addr),
 		Store:      c.srv.cfg.Store,
 		Pool:       c.pool,
 		Address:    c.lst.addresses(c.route, view.Instance.ID, c.pool),
@@ -52,8 +68,8 @@ func (c *conn) openSession() error {
 	c.node = c.route.node
 	c.srv.conns.own(c)
 	// The right to be here may have ended between the proof and own, unseen.
-	if !c.srv.cfg.Auth.Valid(c.principal) {
-		return &closing{reason: reasonRevoked}
+	if why := c.srv.cfg.Auth.Check(c.principal, *c.proof.Load(), c.peer()); why != "" {
+		return notAllowed(why)
 	}
 	// And the names may have changed between View and own.
 	if now, ok := c.srv.cfg.Directory.View(c.principal.Instance); ok {

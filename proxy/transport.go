@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,7 +27,9 @@ const (
 // byte, and between hold and flush it gathers what TLS writes.
 type transport struct {
 	net.Conn
+	owner  *conn
 	peeked []byte
+	muted  atomic.Bool // nothing is sent any more
 
 	mu    sync.Mutex // Write is also called by crypto/tls on the reading goroutine (alerts, key updates)
 	held  []byte
@@ -54,7 +57,13 @@ func (t *transport) Read(p []byte) (int, error) {
 	return t.Conn.Read(p)
 }
 
+// mute drops whatever is written from now on. Any goroutine.
+func (t *transport) mute() { t.muted.Store(true) }
+
 func (t *transport) Write(p []byte) (int, error) {
+	if t.muted.Load() {
+		return len(p), nil
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.on {
@@ -178,6 +187,10 @@ func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
 // tlsFailed says what a failed handshake means for who runs the client.
 func tlsFailed(err error) error {
+	var ours *closing
+	if errors.As(err, &ours) {
+		return ours
+	}
 	if isTimeout(err) {
 		return &closing{reason: reasonHandshakeSlow, err: err}
 	}

@@ -16,6 +16,7 @@ type View struct {
 	Users    map[string]User // by name
 	ACLs     *ACLs           // never nil
 	Quotas   []Quota         // sub-quotas within the instance
+	Access   *Access         // never nil
 }
 
 // Directory is the gateway's in-memory, versioned snapshot of all instances,
@@ -90,10 +91,17 @@ func (d *Directory) Run(ctx context.Context) error {
 	return nil
 }
 
-// keepACLs lets a new view share the former one's ACLs if they are the same.
-func (d *Directory) keepACLs(v *View) {
-	if was, ok := d.View(v.Instance.ID); ok && slices.Equal(was.ACLs.All, v.ACLs.All) {
+// keep lets a new view share what has not changed with the former one.
+func (d *Directory) keep(v *View) {
+	was, ok := d.View(v.Instance.ID)
+	if !ok {
+		return
+	}
+	if slices.Equal(was.ACLs.All, v.ACLs.All) {
 		v.ACLs = was.ACLs
+	}
+	if was.Access.digest == v.Access.digest {
+		v.Access = was.Access
 	}
 }
 

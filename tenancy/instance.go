@@ -51,6 +51,12 @@ type Credential struct {
 	StoredKey  []byte `json:"stored_key"`
 	ServerKey  []byte `json:"server_key"`
 	Iterations int    `json:"iterations"`
+	// Secret is the id of the password that this was made of, one for all
+	// mechanisms: by it a session knows whether what it was opened with still counts.
+	// "" on a password that came in Kafka's own protocol.
+	Secret string `json:"secret,omitempty"`
+	// ExpiresAt ends the password: the older of two during a rotation. Zero: never.
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
 }
 
 // String keeps keys and salts out of whatever prints a user or a view.

@@ -12,8 +12,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Settings are what an instance keeps beside its record: ACLs, quotas and
-// aliases, each a hash in the same slot (field: what it is; value: JSON). Every
+// Settings are what an instance keeps beside its record: ACLs, quotas, aliases
+// and its access, each a hash in the same slot (field: what it is; value: JSON). Every
 // change renews the record's stamp, by which directories notice it.
 
 // settingsKey is the hash of one kind of settings.
@@ -26,11 +26,28 @@ const (
 	settingsACLs    = "acls"
 	settingsQuotas  = "quotas"
 	settingsAliases = "aliases"
+
+	settingsAuthentication = "authentication"
+	settingsNetworks       = "networks"
+	settingsIssuers        = "issuers"
+	settingsClientCAs      = "client_cas"
+	settingsHosts          = "hosts"
+	settingsKeys           = "keys"
+	settingsIdentity       = "identity"
 )
+
+// settingsKinds are all kinds of settings.
+func settingsKinds() []string {
+	return append([]string{settingsACLs, settingsQuotas, settingsAliases}, accessKinds()...)
+}
 
 // instanceKeys are all keys that an instance's record consists of.
 func instanceKeys(id InstanceID) []string {
-	return []string{recordKey(id), settingsKey(id, settingsACLs), settingsKey(id, settingsQuotas), settingsKey(id, settingsAliases)}
+	keys := []string{recordKey(id)}
+	for _, kind := range settingsKinds() {
+		keys = append(keys, settingsKey(id, kind))
+	}
+	return keys
 }
 
 // settingsChange is one atomic change of one kind of settings.
@@ -39,16 +56,26 @@ type settingsChange struct {
 	most   int // how many there may be
 	remove []string
 	put    map[string]string // field → value; replaces
-	fresh  bool              // refuse if any field of put is there already
+	when   condition
 }
 
+// condition is under which a change is made; zero: always.
+type condition string
+
+const (
+	whenFresh condition = "fresh" // none of put is there already, else ErrExists
+	whenThere condition = "there" // all of remove are there, else ErrNotFound
+	// whole removes whatever put does not have.
+	whole condition = "whole"
+)
+
 // change makes a change and announces it. ErrNotFound without such an instance,
-// ErrFull beyond most, ErrExists for fresh.
+// ErrFull beyond most, ErrExists and ErrNotFound as the condition says.
 func (s *Store) change(ctx context.Context, id InstanceID, c settingsChange) (Revision, error) {
 	if _, err := s.announce(ctx, intent, id, indexKeep); err != nil {
 		return 0, err
 	}
-	args := []any{newStamp(), c.most, c.fresh, len(c.remove)}
+	args := []any{newStamp(), c.most, string(c.when), len(c.remove)}
 	for _, field := range c.remove {
 		args = append(args, field)
 	}
@@ -67,6 +94,8 @@ func (s *Store) change(ctx context.Context, id InstanceID, c settingsChange) (Re
 		return 0, fmt.Errorf("instance %s may have %d %s at most: %w", id, c.most, c.kind, ErrFull)
 	case "exists":
 		return 0, fmt.Errorf("%s of instance %s: %w", c.kind, id, ErrExists)
+	case "missing":
+		return 0, fmt.Errorf("%s of instance %s: %w", c.kind, id, ErrNotFound)
 	default:
 		return 0, fmt.Errorf("instance %s: %w", id, ErrNotFound)
 	}

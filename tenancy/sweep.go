@@ -192,21 +192,29 @@ func (f *follower) loadSettings(ctx context.Context, ids []InstanceID, records [
 		}
 	}
 	beside := make(map[InstanceID]settings, len(changed))
-	for _, kind := range []string{settingsACLs, settingsQuotas, settingsAliases} {
-		cmds, err := pipelined(ctx, f.s, changed, func(ctx context.Context, p redis.Pipeliner, id InstanceID) *redis.MapStringStringCmd {
-			return p.HGetAll(ctx, settingsKey(id, kind))
-		})
-		if err != nil {
-			return nil, fmt.Errorf("loading %s: %w", kind, err)
+	kinds := settingsKinds()
+	cmds := make(map[InstanceID][]*redis.MapStringStringCmd, len(changed))
+	_, err := pipelined(ctx, f.s, changed, func(ctx context.Context, p redis.Pipeliner, id InstanceID) *redis.MapStringStringCmd {
+		for _, kind := range kinds {
+			cmds[id] = append(cmds[id], p.HGetAll(ctx, settingsKey(id, kind)))
 		}
-		for i, cmd := range cmds {
+		return cmds[id][0] // an error of any of them is that of the pipeline
+	})
+	if err != nil {
+		return nil, fmt.Errorf("loading settings: %w", err)
+	}
+	for id, of := range cmds {
+		for i, cmd := range of {
+			if err := cmd.Err(); err != nil {
+				return nil, fmt.Errorf("loading %s of instance %s: %w", kinds[i], id, err)
+			}
 			if len(cmd.Val()) == 0 {
 				continue
 			}
-			if beside[changed[i]] == nil {
-				beside[changed[i]] = settings{}
+			if beside[id] == nil {
+				beside[id] = settings{}
 			}
-			beside[changed[i]][kind] = cmd.Val()
+			beside[id][kinds[i]] = cmd.Val()
 		}
 	}
 	return beside, nil
@@ -235,7 +243,7 @@ func (f *follower) adopt(id InstanceID, fields map[string]string, beside setting
 			r.seen = was.seen
 		}
 		f.known[id] = r
-		f.dir.keepACLs(view)
+		f.dir.keep(view)
 		f.dir.publish(view)
 		return true
 	}
@@ -270,5 +278,12 @@ func decodeView(id InstanceID, raw string, fields map[string]string, beside sett
 	if err != nil {
 		return nil, err
 	}
-	return &View{Instance: in, Space: NewNamespace(id, aliases...), Users: users, ACLs: &ACLs{All: acls}, Quotas: quotas}, nil
+	access, err := decodeAccess(id, beside)
+	if err != nil {
+		return nil, err
+	}
+	return &View{
+		Instance: in, Space: NewNamespace(id, aliases...), Users: users,
+		ACLs: &ACLs{All: acls}, Quotas: quotas, Access: access,
+	}, nil
 }

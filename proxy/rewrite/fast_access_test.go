@@ -132,7 +132,7 @@ func realGuard(n int) *auth.Guard {
 		}
 		acls.All = append(acls.All, a)
 	}
-	a := auth.New(auth.Config{Directory: oneView{&tenancy.View{ACLs: acls}}, Pepper: []byte("p"), Log: slog.New(slog.DiscardHandler)})
+	a := auth.New(auth.Config{Directory: oneView{&tenancy.View{ACLs: acls, Access: &tenancy.Access{}}}, Pepper: []byte("p"), Log: slog.New(slog.DiscardHandler)})
 	return a.Guard(auth.Principal{Instance: "acme", User: "alice"}, netip.MustParseAddr("192.0.2.1"))
 }
 

@@ -2,7 +2,8 @@
 -- KEYS: record, settings
 -- ARGV: 1 stamp, unique to this write
 --       2 how many fields there may be
---       3 "1": refuse if a field to put is there already
+--       3 "fresh": refuse if a field to put is there already; "there": refuse if one
+--         to remove is not; "whole": remove all that are not put
 --       4 n, how many fields to remove
 --       5... those fields, then pairs of field and value to put
 local cur = redis.call('HMGET', KEYS[1], 'stamp', 'instance')
@@ -17,13 +18,21 @@ local grows = 0
 for i = first, #ARGV, 2 do
   if redis.call('HEXISTS', KEYS[2], ARGV[i]) == 0 then
     grows = grows + 1
-  elseif ARGV[3] == '1' then
+  elseif ARGV[3] == 'fresh' then
     return 'exists'
   end
 end
 local gone = 0
 for i = 5, first - 1 do
   gone = gone + redis.call('HEXISTS', KEYS[2], ARGV[i])
+end
+if ARGV[3] == 'there' and gone < first - 5 then
+  return 'missing'
+end
+if ARGV[3] == 'whole' then
+  if (#ARGV - first + 1) / 2 > tonumber(ARGV[2]) then return 'full' end
+  redis.call('DEL', KEYS[2])
+  grows = 0
 end
 if grows > 0 and redis.call('HLEN', KEYS[2]) - gone + grows > tonumber(ARGV[2]) then
   return 'full'

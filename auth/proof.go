@@ -1,0 +1,85 @@
+package auth
+
+import (
+	"time"
+
+	"weir/tenancy"
+)
+
+// Proof is by what a principal was proved, as far as it must hold for as long as
+// the session does. Immutable.
+type Proof struct {
+	// Mechanism is the SASL mechanism, or Certificate.
+	Mechanism string
+	// Until is when the proof ends by itself; zero: never.
+	Until time.Time
+
+	secret      string            // of the user's, tenancy.Credential.Secret; SCRAM, and PLAIN without key
+	key         string            // id of the API key; PLAIN
+	token       *tokenProof       // OAUTHBEARER
+	certificate *certificateProof // TLS, also beside SASL
+}
+
+// byItself reports whether the principal needs no user of that name: who issued
+// the token or certificate says that there is one.
+func (p Proof) byItself() bool {
+	return p.token != nil || p.Mechanism == Certificate
+}
+
+// Admit says why a client may not even begin to prove who it is, "" if it may: it
+// comes from none of the instance's networks. For an endpoint that names an
+// instance; where the endpoint does not tell, [Conversation.Step] asks as soon as
+// the client has. An instance that there is not counts as one of the default plan
+// without networks, so that who may not come in cannot tell which there are. It
+// costs no cryptography; any goroutine.
+func (a *Authenticator) Admit(peer Peer) Reason {
+	if peer.Instance == "" {
+		return ""
+	}
+	view, _ := a.directory.View(peer.Instance)
+	if !a.reachable(view, peer.From) {
+		return ReasonNetwork
+	}
+	return ""
+}
+
+// reachable reports whether an instance may be reached from there. No view: there
+// is no such instance.
+func (a *Authenticator) reachable(view *tenancy.View, from tenancy.From) bool {
+	switch {
+	case view == nil:
+		return !a.defaults("").DenyNetworks
+	case !view.Access.Restricted():
+		return !a.defaults(view.Instance.Plan).DenyNetworks
+	}
+	return view.Access.Allows(from)
+}
+
+// Check says why a principal that was proved earlier may not stay, "" if it may:
+// its instance is active, may be reached from where it is, its user is not
+// disabled, and its proof still counts. Call it for every live session when its
+// instance's view has changed and now and then besides, since time ends proofs
+// too; it is cheap and takes no lock.
+//
+// A session lives as long as the secret that opened it. A user that is deleted and
+// made again between two calls counts as the same one.
+func (a *Authenticator) Check(p Principal, proof Proof, peer Peer) Reason {
+	view, ok := a.directory.View(p.Instance)
+	if !ok || view.Instance.State != tenancy.StateActive {
+		return ReasonRevoked
+	}
+	if !a.reachable(view, peer.From) {
+		return ReasonNetwork
+	}
+	if !proof.Until.IsZero() && !a.now().Before(proof.Until) {
+		return ReasonExpired
+	}
+	user, ok := view.Users[p.User]
+	if user.Disabled || !ok && !proof.byItself() {
+		return ReasonRevoked
+	}
+	if why := proof.token.check(view, p); why != "" {
+		return why
+	}
+	return proof.certificate.check(view, p)
+}

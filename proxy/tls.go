@@ -1,0 +1,44 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"errors"
+)
+
+// startTLS takes the connection through the TLS handshake. Its first message
+// names the instance: who may not come is refused there, before the costly part.
+func (c *conn) startTLS() error {
+	t := tls.Server(c.raw, c.lst.TLS)
+	c.nc = t
+	if err := t.HandshakeContext(c.ctx); err != nil {
+		return tlsFailed(err)
+	}
+	c.chain = t.ConnectionState().PeerCertificates
+	return nil
+}
+
+// listenerTLS is what a listener's connections are served by. There are no session
+// tickets: one would outlive the client CA that the session it resumes hung on
+// (CVE-2025-68121), and would tell which instances have client CAs.
+func listenerTLS(base *tls.Config) *tls.Config {
+	cfg := base.Clone()
+	cfg.SessionTicketsDisabled = true
+	cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		t, ok := hello.Conn.(*transport)
+		if !ok {
+			return nil, errors.New("a connection that is not of this package")
+		}
+		return nil, t.owner.hello(hello.ServerName)
+	}
+	return cfg
+}
+
+// hello sees the host name that the client asks for, on the reading goroutine.
+func (c *conn) hello(serverName string) error {
+	c.route = c.lst.route(serverName)
+	if why := c.srv.cfg.Auth.Admit(c.peer()); why != "" {
+		c.raw.mute() // an alert would say more than a closed port
+		return notAdmitted(why)
+	}
+	return nil
+}
