@@ -40,6 +40,7 @@ func writeSecrets(t *testing.T, dir string) {
 	secret("kafka-password", []byte("secret\n"))
 	secret("token-key", []byte(strings.Repeat("k", 32)+"\n"))
 	secret("pepper", []byte(strings.Repeat("p", 16)))
+	secret("seal.key", []byte(strings.Repeat("s", 32)))
 	secret("short", []byte("short\n"))
 }
 
