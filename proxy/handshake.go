@@ -112,7 +112,7 @@ func (c *conn) saslStep(p *pending, conv *auth.Conversation, body []byte) (done 
 		resp.SASLAuthBytes = []byte{}
 	}
 	if done {
-		resp.SessionLifetimeMillis = c.startLifetime()
+		resp.SessionLifetimeMillis = c.startLifetime(conv.Proof().Until)
 	}
 	return done, c.reply(p, [][]byte{resp.AppendTo(nil)})
 }
@@ -179,20 +179,28 @@ func (c *conn) bareTokens(conv *auth.Conversation) error {
 		}
 		if done {
 			c.proved(conv)
-			c.startLifetime()
+			c.startLifetime(conv.Proof().Until)
 			return nil
 		}
 	}
 }
 
-// startLifetime begins a session of MaxReauth and returns it in milliseconds, 0 for no end.
-func (c *conn) startLifetime() int64 {
-	life := c.srv.cfg.MaxReauth
-	if life <= 0 {
+// startLifetime begins a session that ends with MaxReauth or with its proof,
+// whichever comes first (KIP-368), and returns its length in milliseconds as the
+// client is told it; 0: no end.
+func (c *conn) startLifetime(until time.Time) int64 {
+	now := time.Now()
+	c.expires = time.Time{}
+	if life := c.srv.cfg.MaxReauth; life > 0 {
+		c.expires = now.Add(life)
+	}
+	if !until.IsZero() && (c.expires.IsZero() || until.Before(c.expires)) {
+		c.expires = until
+	}
+	if c.expires.IsZero() {
 		return 0
 	}
-	c.expires = time.Now().Add(life)
-	return life.Milliseconds()
+	return max(1, c.expires.Sub(now).Milliseconds()) // 0 would say that it never ends
 }
 
 // reauthenticate serves SASL on a session that is under way (KIP-368): same
