@@ -31,6 +31,7 @@ const (
 //
 //	weir:{<instance>}:instance   hash: instance (JSON), stamp, user:<name> (JSON)
 //	weir:{<instance>}:lease:<n>  string: "<unix ms of its end> <owner>"
+//	weir:{<instance>}:refused    stream: e (Refusal, JSON); of no instance: weir:{weir}:refused
 //	weir:{<tenant>}:names        hash: display name -> claim
 //	weir:{pool <pool>}:aliases   hash: "own <kind> <physical name>" or "share <instance> <physical topic>" -> claim
 //	weir:{weir}:index            sorted set of ids, all with score 0

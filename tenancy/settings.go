@@ -41,9 +41,9 @@ func settingsKinds() []string {
 	return append([]string{settingsACLs, settingsQuotas, settingsAliases}, accessKinds()...)
 }
 
-// instanceKeys are all keys that an instance's record consists of.
+// instanceKeys are all keys that end with an instance.
 func instanceKeys(id InstanceID) []string {
-	keys := []string{recordKey(id)}
+	keys := []string{recordKey(id), refusalsKey(id)}
 	for _, kind := range settingsKinds() {
 		keys = append(keys, settingsKey(id, kind))
 	}

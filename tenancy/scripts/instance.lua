@@ -1,5 +1,5 @@
 -- Writes an instance's record if nobody else did meanwhile.
--- KEYS: record, then the hashes of its settings
+-- KEYS: record, then whatever else is the instance's
 -- ARGV: 1 stamp, unique to this write
 --       2 the version that must be there; "0": nothing may be there
 --       3 the new instance, JSON
