@@ -80,7 +80,9 @@ func (v *verifier) verify(c claim, password string, admit func() Reason) (right 
 		if err != nil || subtle.ConstantTimeCompare(stored, c.cred.StoredKey) != 1 {
 			return false, err
 		}
-		v.remember(fp)
+		if c.refusal == "" {
+			v.remember(fp)
+		}
 		return true, nil
 	})
 	if right, _ = verdict.(bool); err != nil || !right {
@@ -91,10 +93,13 @@ func (v *verifier) verify(c claim, password string, admit func() Reason) (right 
 
 // fingerprint covers the credential itself and not its version, because a user
 // that was deleted and made again may have the same version with another password.
+// That of who may not log in is another one, and never remembered: from a wrong
+// network a right password costs what a wrong one does, also where its owner has
+// just logged in, and cannot be told by trying it twice.
 func (v *verifier) fingerprint(c claim, password string) fingerprint {
 	cred := c.cred
 	return fingerprint(keyed(sha256.New, v.key, joined(string(c.instance), cred.Mechanism,
-		string(cred.Salt), string(cred.StoredKey), strconv.Itoa(cred.Iterations), password)))
+		string(cred.Salt), string(cred.StoredKey), strconv.Itoa(cred.Iterations), strconv.FormatBool(c.refusal == ""), password)))
 }
 
 func (v *verifier) known(fp fingerprint) bool {

@@ -23,7 +23,8 @@ type Access struct {
 	Keys           map[string]Key // by id
 	Identity       *Identity      // nil: clients use the pool's own principal
 
-	networks networkTable // of Networks
+	compile  sync.Once
+	networks networkTable // of Networks, after compile
 	digest   [sha256.Size]byte
 	made     [slots]struct {
 		once sync.Once
@@ -79,7 +80,7 @@ func decodeAccess(id InstanceID, beside settings) (*Access, error) {
 	for _, p := range policies { // there is one at most
 		a.Authentication = p
 	}
-	if a.Networks, err = decodeSettings[Network](id, settingsNetworks, beside[settingsNetworks]); err != nil {
+	if a.Networks, err = decodeNetworks(id, beside[settingsNetworks]); err != nil {
 		return nil, err
 	}
 	if a.Issuers, err = decodeSettings[Issuer](id, settingsIssuers, beside[settingsIssuers]); err != nil {
@@ -106,7 +107,6 @@ func decodeAccess(id InstanceID, beside settings) (*Access, error) {
 	for _, i := range identities { // there is one at most
 		a.Identity = &i
 	}
-	a.networks = newNetworkTable(a.Networks)
 	return a, nil
 }
 

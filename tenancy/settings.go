@@ -57,6 +57,7 @@ type settingsChange struct {
 	remove []string
 	put    map[string]string // field → value; replaces
 	when   condition
+	stamp  string // that the record must have; "": any
 }
 
 // condition is under which a change is made; zero: always.
@@ -69,13 +70,17 @@ const (
 	whole condition = "whole"
 )
 
+// errStamp is of a record that was changed meanwhile, in whatever part.
+var errStamp = errors.New("changed meanwhile")
+
 // change makes a change and announces it. ErrNotFound without such an instance,
-// ErrFull beyond most, ErrExists and ErrNotFound as the condition says.
+// ErrFull beyond most, ErrExists and ErrNotFound as the condition says, errStamp
+// if the record has another stamp than it must.
 func (s *Store) change(ctx context.Context, id InstanceID, c settingsChange) (Revision, error) {
 	if _, err := s.announce(ctx, intent, id, indexKeep); err != nil {
 		return 0, err
 	}
-	args := []any{newStamp(), c.most, string(c.when), len(c.remove)}
+	args := []any{newStamp(), c.stamp, c.most, string(c.when), len(c.remove)}
 	for _, field := range c.remove {
 		args = append(args, field)
 	}
@@ -92,6 +97,8 @@ func (s *Store) change(ctx context.Context, id InstanceID, c settingsChange) (Re
 		return s.announceChange(ctx, id, indexKeep)
 	case "full":
 		return 0, fmt.Errorf("instance %s may have %d %s at most: %w", id, c.most, c.kind, ErrFull)
+	case "changed":
+		return 0, fmt.Errorf("%s of instance %s: %w", c.kind, id, errStamp)
 	case "exists":
 		return 0, fmt.Errorf("%s of instance %s: %w", c.kind, id, ErrExists)
 	case "missing":

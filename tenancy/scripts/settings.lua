@@ -1,11 +1,12 @@
 -- Changes one kind of an instance's settings: a hash beside its record.
 -- KEYS: record, settings
 -- ARGV: 1 stamp, unique to this write
---       2 how many fields there may be
---       3 "fresh": refuse if a field to put is there already; "there": refuse if one
+--       2 the stamp that the record must have; "": any
+--       3 how many fields there may be
+--       4 "fresh": refuse if a field to put is there already; "there": refuse if one
 --         to remove is not; "whole": remove all that are not put
---       4 n, how many fields to remove
---       5... those fields, then pairs of field and value to put
+--       5 n, how many fields to remove
+--       6... those fields, then pairs of field and value to put
 local cur = redis.call('HMGET', KEYS[1], 'stamp', 'instance')
 if cur[1] == ARGV[1] then
   return 'ok' -- done already: the client asks again because it lost our answer
@@ -13,31 +14,34 @@ end
 if not cur[2] or cjson.decode(cur[2])['state'] == 'deleted' then
   return 'no instance'
 end
-local first = 5 + tonumber(ARGV[4])
+if ARGV[2] ~= '' and cur[1] ~= ARGV[2] then
+  return 'changed'
+end
+local first = 6 + tonumber(ARGV[5])
 local grows = 0
 for i = first, #ARGV, 2 do
   if redis.call('HEXISTS', KEYS[2], ARGV[i]) == 0 then
     grows = grows + 1
-  elseif ARGV[3] == 'fresh' then
+  elseif ARGV[4] == 'fresh' then
     return 'exists'
   end
 end
 local gone = 0
-for i = 5, first - 1 do
+for i = 6, first - 1 do
   gone = gone + redis.call('HEXISTS', KEYS[2], ARGV[i])
 end
-if ARGV[3] == 'there' and gone < first - 5 then
+if ARGV[4] == 'there' and gone < first - 6 then
   return 'missing'
 end
-if ARGV[3] == 'whole' then
-  if (#ARGV - first + 1) / 2 > tonumber(ARGV[2]) then return 'full' end
+if ARGV[4] == 'whole' then
+  if (#ARGV - first + 1) / 2 > tonumber(ARGV[3]) then return 'full' end
   redis.call('DEL', KEYS[2])
   grows = 0
 end
-if grows > 0 and redis.call('HLEN', KEYS[2]) - gone + grows > tonumber(ARGV[2]) then
+if grows > 0 and redis.call('HLEN', KEYS[2]) - gone + grows > tonumber(ARGV[3]) then
   return 'full'
 end
-for i = 5, first - 1 do
+for i = 6, first - 1 do
   redis.call('HDEL', KEYS[2], ARGV[i])
 end
 for i = first, #ARGV, 2 do
