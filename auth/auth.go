@@ -70,6 +70,7 @@ type Authenticator struct {
 
 	limiter  *limiter
 	verifier *verifier
+	nobodys  [64]byte // keys that nothing matches; random, immutable
 }
 
 // New returns an authenticator.
@@ -92,6 +93,7 @@ func New(cfg Config) *Authenticator {
 		a.rand = rand.Reader
 	}
 	a.verifier = newVerifier(a.now)
+	rand.Read(a.nobodys[:])
 	if len(a.pepper) == 0 {
 		log := cfg.Log
 		if log == nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"weir/tenancy"
 )
@@ -86,6 +87,8 @@ func TestValidFollowsTheDirectory(t *testing.T) {
 	alice := newUser(t, "alice", alicePassword)
 	disabled := alice
 	disabled.Disabled = true
+	ended, ending := alice, alice
+	ended.ExpiresAt, ending.ExpiresAt = time.Now(), time.Now().Add(time.Hour)
 	p := Principal{Instance: "one", User: "alice"}
 	for _, tc := range []struct {
 		name  string
@@ -94,8 +97,10 @@ func TestValidFollowsTheDirectory(t *testing.T) {
 		want  bool
 	}{
 		{"as it was", tenancy.StateActive, []tenancy.User{alice}, true},
-		{"password changed", tenancy.StateActive, []tenancy.User{newUser(t, "alice", "a new password")}, true},
+		{"password changed", tenancy.StateActive, []tenancy.User{newUser(t, "alice", "a new password")}, false},
 		{"disabled", tenancy.StateActive, []tenancy.User{disabled}, false},
+		{"ended", tenancy.StateActive, []tenancy.User{ended}, false},
+		{"ends some day", tenancy.StateActive, []tenancy.User{ending}, true},
 		{"enabled again", tenancy.StateActive, []tenancy.User{alice}, true},
 		{"user removed", tenancy.StateActive, nil, false},
 		{"suspended", tenancy.StateSuspended, []tenancy.User{alice}, false},
@@ -103,11 +108,11 @@ func TestValidFollowsTheDirectory(t *testing.T) {
 		{"deleted", tenancy.StateDeleted, nil, false},
 	} {
 		f.dir.put("one", tc.state, tc.users...)
-		if got := f.valid(p); got != tc.want {
+		if got := f.valid(p, alice); got != tc.want {
 			t.Errorf("%s: valid is %v, want %v", tc.name, got, tc.want)
 		}
 	}
-	if f.valid(Principal{}) || f.valid(Principal{Instance: "three", User: "alice"}) {
+	if f.valid(Principal{}, alice) || f.valid(Principal{Instance: "three", User: "alice"}, alice) {
 		t.Error("a principal of no instance is valid")
 	}
 }
@@ -190,7 +195,10 @@ func TestConcurrentLogins(t *testing.T) {
 				t.Errorf("%s: a stranger got in", mechanism)
 			}
 		})
-		wg.Go(func() { f.dir.put("two", tenancy.StateActive); f.valid(Principal{"two", "alice"}) })
+		wg.Go(func() {
+			f.dir.put("two", tenancy.StateActive)
+			f.Check(Principal{"two", "alice"}, Proof{Mechanism: ScramSHA256}, Peer{})
+		})
 	}
 	wg.Wait()
 }

@@ -3,6 +3,7 @@ package auth
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"runtime"
 	"strconv"
 	"sync"
@@ -28,6 +29,13 @@ const (
 // reads memory without the key, and cannot be computed ahead.
 type fingerprint [sha256.Size]byte
 
+// verdictOf says which of two credentials a right password is of, and until when
+// that is remembered.
+type verdictOf struct {
+	which  int
+	expiry time.Time
+}
+
 // verifier checks passwords against SCRAM credentials. The derivation takes
 // milliseconds, so it runs in bounded slots, once for all who ask at the same
 // time, and a right password is remembered for a while. Wrong ones never are.
@@ -41,7 +49,7 @@ type verifier struct {
 	derive func(mechanism, password string, salt []byte, iter int) (stored, server []byte, err error) // immutable
 
 	mu    sync.Mutex
-	right *lru[fingerprint, time.Time] // expiry; in order of it, since never touched
+	right *lru[fingerprint, verdictOf] // in order of expiry, since never touched
 }
 
 func newVerifier(now func() time.Time) *verifier {
@@ -50,75 +58,93 @@ func newVerifier(now func() time.Time) *verifier {
 		now:    now,
 		slots:  newSlots(runtime.GOMAXPROCS(0), patience),
 		derive: deriveKeys,
-		right:  newLRU[fingerprint, time.Time](maxVerdicts),
+		right:  newLRU[fingerprint, verdictOf](maxVerdicts),
 	}
 }
 
-// verify reports whether password is the one that the claim's credential was
-// made from. It waits for a slot of the claim's instance, asks admit once it
-// has one, since much may have failed while it waited, and says why if nothing
-// was right.
-func (v *verifier) verify(c claim, password string, admit func() Reason) (right bool, why Reason) {
+// verify returns of which of the claim's two credentials the password is. One
+// derivation serves both, and both are compared. It waits for a slot of the claim's
+// instance, asks admit once it has one, since much may have failed while it waited,
+// and says why if nothing was right.
+func (v *verifier) verify(c claim, password string, admit func() Reason) (which int, why Reason) {
 	fp := v.fingerprint(c, password)
-	if v.known(fp) {
-		return true, ""
+	if which, ok := v.known(fp); ok {
+		return which, ""
 	}
 	release, ok := v.slots.acquire(c.instance)
 	if !ok {
-		return false, ReasonBusy
+		return 0, ReasonBusy
 	}
 	defer release()
 	if why := admit(); why != "" {
-		return false, why
+		return 0, why
 	}
 	// The group holds a fingerprint while it runs, not a password.
 	verdict, err, _ := v.calls.Do(string(fp[:]), func() (any, error) {
-		if v.known(fp) { // found right while we waited
-			return true, nil
+		if which, ok := v.known(fp); ok { // found right while we waited
+			return which, nil
 		}
-		stored, _, err := v.derive(c.cred.Mechanism, password, c.cred.Salt, c.cred.Iterations)
-		if err != nil || subtle.ConstantTimeCompare(stored, c.cred.StoredKey) != 1 {
-			return false, err
+		which, err := v.compare(c, password)
+		if err == nil && c.refusal == "" && !ended(c.creds[which].ExpiresAt, v.now()) {
+			v.remember(fp, which)
 		}
-		if c.refusal == "" {
-			v.remember(fp)
-		}
-		return true, nil
+		return which, err
 	})
-	if right, _ = verdict.(bool); err != nil || !right {
-		return false, ReasonPasswordWrong
+	which, ok = verdict.(int)
+	if err != nil || !ok {
+		return 0, ReasonPasswordWrong
 	}
-	return true, ""
+	return which, ""
 }
 
-// fingerprint covers the credential itself and not its version, because a user
+// errWrong is of a password that is none of a claim's.
+var errWrong = errors.New("wrong password")
+
+// compare derives the password's keys and finds the credential that has them.
+func (v *verifier) compare(c claim, password string) (which int, err error) {
+	newest := &c.creds[0]
+	stored, _, err := v.derive(newest.Mechanism, password, newest.Salt, newest.Iterations)
+	if err != nil {
+		return 0, err
+	}
+	first := subtle.ConstantTimeCompare(stored, newest.StoredKey)
+	second := subtle.ConstantTimeCompare(stored, c.creds[1].StoredKey)
+	if first|second == 0 {
+		return 0, errWrong
+	}
+	return 1 - first, nil
+}
+
+// fingerprint covers the credentials themselves and not their version, because a user
 // that was deleted and made again may have the same version with another password.
 // That of who may not log in is another one, and never remembered: from a wrong
 // network a right password costs what a wrong one does, also where its owner has
-// just logged in, and cannot be told by trying it twice.
+// just logged in, and cannot be told by trying it twice. So is that of a password
+// that has ended.
 func (v *verifier) fingerprint(c claim, password string) fingerprint {
-	cred := c.cred
+	cred := &c.creds[0]
 	return fingerprint(keyed(sha256.New, v.key, joined(string(c.instance), cred.Mechanism,
-		string(cred.Salt), string(cred.StoredKey), strconv.Itoa(cred.Iterations), strconv.FormatBool(c.refusal == ""), password)))
+		string(cred.Salt), string(cred.StoredKey), string(c.creds[1].StoredKey), strconv.Itoa(cred.Iterations),
+		strconv.FormatBool(c.refusal == ""), strconv.FormatBool(ended(c.creds[1].ExpiresAt, v.now())), password)))
 }
 
-func (v *verifier) known(fp fingerprint) bool {
+func (v *verifier) known(fp fingerprint) (which int, ok bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	expiry, ok := v.right.peek(fp)
-	return ok && v.now().Before(expiry)
+	verdict, ok := v.right.peek(fp)
+	return verdict.which, ok && v.now().Before(verdict.expiry)
 }
 
-func (v *verifier) remember(fp fingerprint) {
+func (v *verifier) remember(fp fingerprint, which int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	now := v.now()
 	for {
-		expiry, ok := v.right.oldest()
-		if !ok || now.Before(expiry) {
+		verdict, ok := v.right.oldest()
+		if !ok || now.Before(verdict.expiry) {
 			break
 		}
 		v.right.removeOldest()
 	}
-	v.right.put(fp, now.Add(verdictTTL))
+	v.right.put(fp, verdictOf{which, now.Add(verdictTTL)})
 }

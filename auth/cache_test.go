@@ -81,13 +81,13 @@ func TestVerdictsAreBounded(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	v := newVerifier(func() time.Time { return now })
 	for i := range maxVerdicts + 100 {
-		v.remember(fingerprint{byte(i), byte(i >> 8)})
+		v.remember(fingerprint{byte(i), byte(i >> 8)}, 0)
 	}
 	if n := v.right.len(); n != maxVerdicts {
 		t.Errorf("%d verdicts are kept", n)
 	}
 	now = now.Add(verdictTTL)
-	v.remember(fingerprint{1, 2, 3})
+	v.remember(fingerprint{1, 2, 3}, 0)
 	if n := v.right.len(); n != 1 {
 		t.Errorf("%d verdicts are kept after all but one expired", n)
 	}
@@ -96,13 +96,14 @@ func TestVerdictsAreBounded(t *testing.T) {
 func TestFingerprintTellsEverythingApart(t *testing.T) {
 	v := newVerifier(time.Now)
 	cred := tenancy.Credential{Mechanism: ScramSHA256, Salt: []byte("salt"), StoredKey: []byte("key"), Iterations: 8192}
-	claims := map[string]claim{"same": {instance: "one", cred: cred}}
+	claims := map[string]claim{"same": {instance: "one", creds: pair{cred, cred}}}
 	for name, change := range map[string]func(*claim){
 		"instance":   func(c *claim) { c.instance = "two" },
-		"salt":       func(c *claim) { c.cred.Salt = []byte("salt2") },
-		"stored key": func(c *claim) { c.cred.StoredKey = []byte("key2") },
-		"iterations": func(c *claim) { c.cred.Iterations++ },
-		"boundaries": func(c *claim) { c.cred.Salt, c.cred.StoredKey = []byte("saltk"), []byte("ey") },
+		"salt":       func(c *claim) { c.creds[0].Salt = []byte("salt2") },
+		"stored key": func(c *claim) { c.creds[0].StoredKey = []byte("key2") },
+		"older key":  func(c *claim) { c.creds[1].StoredKey = []byte("key2") },
+		"iterations": func(c *claim) { c.creds[0].Iterations++ },
+		"boundaries": func(c *claim) { c.creds[0].Salt, c.creds[0].StoredKey = []byte("saltk"), []byte("ey") },
 	} {
 		c := claims["same"]
 		change(&c)

@@ -10,21 +10,22 @@ import (
 // 64 + "@" + 32; RFC 4616 allows 255.
 const maxName = 255
 
-// claim is who a client says it is, with the credential that its proof is to
+// claim is who a client says it is, with the credentials that its proof is to
 // be checked against. Whatever does not exist has a phantom credential, so
-// that the conversation goes on as it would for a real account.
+// that the conversation goes on as it would for a real account; and whoever has
+// one password has a second one that nothing matches, so that nobody can tell
+// whose password is being rotated.
 type claim struct {
 	instance tenancy.InstanceID // "" if there is no such instance
 	target   tenancy.InstanceID // the instance that was named, part of the client's message
 	user     string             // a copy, so as not to keep the client's message; "" if there is no such user
-	cred     tenancy.Credential
-	refusal  Reason // why it fails even with the right password; "" if it does not
+	creds    pair               // that it may be proved by; always two
+	refusal  Reason             // why it fails even with the right password; "" if it does not
 }
 
 // resolve finds the account of a name as a client sent it: "user" or
 // "user@instance". The instance comes from the endpoint, from the name, or
-// from both, which then must agree. PLAIN is checked against the keys of
-// SCRAM-SHA-256, or of SCRAM-SHA-512 for a user that has no others.
+// from both, which then must agree.
 //
 // An account that may not log in at the moment keeps its real credential: its
 // salt must not change when it is disabled or its instance is suspended.
@@ -39,7 +40,7 @@ func (a *Authenticator) resolve(mechanism string, peer Peer, name string) claim 
 		}
 	}
 	// Made for known accounts too, to be the same work.
-	c := claim{target: target, cred: phantom(a.pepper, mechanism, target, user)}
+	c := claim{target: target, creds: a.alone(phantom(a.pepper, mechanism, target, user))}
 
 	view, ok := a.directory.View(target)
 	if ok {
@@ -53,14 +54,21 @@ func (a *Authenticator) resolve(mechanism string, peer Peer, name string) claim 
 	case mismatch:
 		c.refusal = ReasonInstanceMismatch
 	default:
-		c.account(mechanism, view, user, a.reachable(view, peer.From))
+		a.account(&c, mechanism, view, user, peer.From)
 	}
 	return c
 }
 
+// alone makes a pair of one credential.
+func (a *Authenticator) alone(cred tenancy.Credential) pair {
+	nobodys := cred
+	nobodys.StoredKey, nobodys.ServerKey = a.nobodys[:len(cred.StoredKey)], a.nobodys[:len(cred.ServerKey)]
+	return pair{cred, nobodys}
+}
+
 // account fills in what the view knows of the user. Who comes from elsewhere
 // fails like who has a wrong password, after the same work.
-func (c *claim) account(mechanism string, view *tenancy.View, name string, reachable bool) {
+func (a *Authenticator) account(c *claim, mechanism string, view *tenancy.View, name string, from tenancy.From) {
 	user, ok := view.Users[name]
 	if !ok {
 		c.refusal = ReasonUserUnknown
@@ -68,11 +76,14 @@ func (c *claim) account(mechanism string, view *tenancy.View, name string, reach
 	}
 	c.user = strings.Clone(name)
 	c.refusal = ReasonMechanismUnset
-	if cred, ok := credential(user, mechanism); ok {
-		c.cred, c.refusal = cred, ""
+	switch creds, n := credentials(user, mechanism); n {
+	case 1:
+		c.creds, c.refusal = a.alone(creds[0]), ""
+	case 2:
+		c.creds, c.refusal = creds, ""
 	}
 	switch state := view.Instance.State; {
-	case !reachable:
+	case !a.reachable(view, from):
 		c.refusal = ReasonNetwork
 	case state == tenancy.StateSuspended:
 		c.refusal = ReasonInstanceSuspended
@@ -80,24 +91,7 @@ func (c *claim) account(mechanism string, view *tenancy.View, name string, reach
 		c.refusal = ReasonInstanceDeleting
 	case user.Disabled:
 		c.refusal = ReasonUserDisabled
+	case ended(user.ExpiresAt, a.now()):
+		c.refusal = ReasonExpired
 	}
-}
-
-// CanUse reports whether a user has what a mechanism is checked against.
-func CanUse(user tenancy.User, mechanism string) bool {
-	_, ok := credential(user, mechanism)
-	return ok
-}
-
-// credential is the one of a user's that a mechanism is checked against.
-func credential(user tenancy.User, mechanism string) (found tenancy.Credential, ok bool) {
-	for _, cred := range user.Credentials {
-		switch {
-		case cred.Mechanism == mechanism, mechanism == Plain && cred.Mechanism == ScramSHA256:
-			return cred, true
-		case mechanism == Plain:
-			found, ok = cred, true
-		}
-	}
-	return found, ok
 }

@@ -13,6 +13,7 @@ type outcome struct {
 	reply  []byte
 	next   step // takes the following token
 	proved bool // the client has proved its claim
+	proof  Proof
 	why    Reason
 }
 
@@ -61,7 +62,7 @@ func (c *Conversation) Step(token []byte) (reply []byte, done bool, err error) {
 		o = run(token)
 	}
 	if o.proved {
-		if o.why = c.settle(); o.why == "" {
+		if o.why = c.settle(o.proof); o.why == "" {
 			return o.reply, true, nil
 		}
 	} else if o.next != nil {
@@ -94,12 +95,15 @@ func (c *Conversation) admit(why Reason) Reason {
 }
 
 // settle ends a conversation whose proof was right.
-func (c *Conversation) settle() Reason {
+func (c *Conversation) settle(proof Proof) Reason {
 	if c.claim.refusal != "" {
 		return c.claim.refusal
 	}
 	p := Principal{Instance: c.claim.instance, User: c.claim.user}
-	proof := Proof{Mechanism: c.mechanism}
+	proof.Mechanism = c.mechanism
+	if view, ok := c.auth.directory.View(p.Instance); ok {
+		proof.Until = earlier(proof.Until, view.Users[p.User].ExpiresAt)
+	}
 	if why := c.auth.Check(p, proof, c.peer); why != "" { // since the first step
 		return why
 	}
@@ -127,6 +131,12 @@ func (c *Conversation) attempt() attempt {
 		id = c.peer.Instance
 	}
 	return newAttempt(c.peer.From.Addr, id, c.claim.user)
+}
+
+// byPassword is the outcome of a right proof by one of the user's passwords.
+func (c *Conversation) byPassword(which int, reply []byte) outcome {
+	cred := &c.claim.creds[which]
+	return outcome{reply: reply, proved: true, proof: Proof{secret: cred.Secret, Until: cred.ExpiresAt}}
 }
 
 // failure is the error for a reason. A wrong proof for an account that could

@@ -3,7 +3,6 @@ package auth
 import (
 	"crypto/hmac"
 	"crypto/pbkdf2"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/binary"
@@ -11,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -43,26 +43,7 @@ var ErrPassword = errors.New("password not accepted")
 // (sarama) and some do not (Java, librdkafka, franz-go), so that any other
 // password would work with only one kind.
 func NewCredentials(random io.Reader, password string) ([]tenancy.Credential, error) {
-	if err := checkPassword(password); err != nil {
-		return nil, err
-	}
-	if random == nil {
-		random = rand.Reader
-	}
-	creds := make([]tenancy.Credential, 0, 2)
-	for _, mechanism := range []string{ScramSHA256, ScramSHA512} {
-		salt := make([]byte, saltBytes)
-		if _, err := io.ReadFull(random, salt); err != nil {
-			return nil, fmt.Errorf("reading a random salt: %w", err)
-		}
-		c := tenancy.Credential{Mechanism: mechanism, Salt: salt, Iterations: iterations}
-		var err error
-		if c.StoredKey, c.ServerKey, err = deriveKeys(mechanism, password, salt, iterations); err != nil {
-			return nil, fmt.Errorf("deriving %s keys: %w", mechanism, err)
-		}
-		creds = append(creds, c)
-	}
-	return creds, nil
+	return Rotate(random, tenancy.User{}, password, time.Time{})
 }
 
 func checkPassword(password string) error {

@@ -37,7 +37,7 @@ const (
 	ReasonRateLimited       Reason = "rate-limited"       // too many failures from this address; nothing was checked
 	ReasonBusy              Reason = "busy"               // no slot for the derivation in time; nothing was checked
 	ReasonNetwork           Reason = "network-refused"    // from none of the instance's networks
-	ReasonExpired           Reason = "proof-expired"      // the secret, token or certificate has ended
+	ReasonExpired           Reason = "proof-expired"      // the secret, user, token or certificate has ended
 	ReasonRevoked           Reason = "revoked"            // lost its right between the first and the last step
 	ReasonConversationEnded Reason = "conversation-ended" // Step after success or failure
 	ReasonNonceUnobtainable Reason = "nonce-unobtainable" // Config.Rand failed

@@ -80,9 +80,10 @@ func newUser(tb testing.TB, name, password string) tenancy.User {
 	return tenancy.User{Name: name, Credentials: creds, CreatedAt: time.Unix(0, 0), Version: 1}
 }
 
-// valid is Check as a session of SCRAM from nowhere in particular would ask it.
-func (f *fixture) valid(p Principal) bool {
-	return f.Check(p, Proof{Mechanism: ScramSHA256}, Peer{}) == ""
+// valid is Check as a session from nowhere in particular would ask it that SCRAM
+// with one of alice's passwords has opened.
+func (f *fixture) valid(p Principal, alice tenancy.User) bool {
+	return f.Check(p, Proof{Mechanism: ScramSHA256, secret: alice.Credentials[0].Secret}, Peer{}) == ""
 }
 
 // at is a peer at an address, on the endpoint of an instance or none.
@@ -93,18 +94,28 @@ func at(addr string, id tenancy.InstanceID) Peer {
 // login plays a whole client and returns what the last Step returned. SCRAM is
 // xdg-go's client, which must find the server's proof right too.
 func (f *fixture) login(mechanism string, peer Peer, name, password string) (Principal, error) {
+	c, err := f.open(mechanism, peer, name, password)
+	if c == nil {
+		return Principal{}, err
+	}
+	return c.Principal(), err
+}
+
+// open is login for who wants to see more of the conversation than who was proved.
+func (f *fixture) open(mechanism string, peer Peer, name, password string) (*Conversation, error) {
 	c, ok := f.Start(mechanism, peer)
 	if !ok {
-		return Principal{}, errors.New("mechanism is not listed")
+		return nil, errors.New("mechanism is not listed")
 	}
 	if mechanism == Plain {
 		_, done, err := c.Step(plainToken("", name, password))
 		if err == nil && !done {
 			err = errors.New("PLAIN wants a second step")
 		}
-		return c.Principal(), err
+		return c, err
 	}
-	return loginScram(c, mechanism, name, password)
+	_, err := loginScram(c, mechanism, name, password)
+	return c, err
 }
 
 func loginScram(c *Conversation, mechanism, name, password string) (Principal, error) {

@@ -93,7 +93,7 @@ func TestPlainCostsWhatScramShows(t *testing.T) {
 		if _, _, err := c.Step([]byte("n,,n=" + name + ",r=client")); err != nil {
 			t.Fatal(err)
 		}
-		if shown := c.claim.cred; shown.Iterations != paid.Iterations || !bytes.Equal(shown.Salt, paid.Salt) {
+		if shown := c.claim.creds[0]; shown.Iterations != paid.Iterations || !bytes.Equal(shown.Salt, paid.Salt) {
 			t.Errorf("%s shows %d iterations of %s, PLAIN costs %d", name, shown.Iterations, paid.Mechanism, paid.Iterations)
 		}
 	}

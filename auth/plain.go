@@ -24,8 +24,11 @@ func (c *Conversation) plain(token []byte) outcome {
 	if err != nil {
 		prepared = string(password) // nobody's: no credential is made of it; the work is the same
 	}
-	right, why := c.auth.verifier.verify(c.claim, prepared, func() Reason { return c.admit("") })
-	return outcome{proved: right, why: why}
+	which, why := c.auth.verifier.verify(c.claim, prepared, func() Reason { return c.admit("") })
+	if why != "" {
+		return refuse(why)
+	}
+	return c.byPassword(which, nil)
 }
 
 // parsePlain splits a PLAIN message. Name and password must not be empty, and

@@ -61,7 +61,7 @@ func (a *Authenticator) reachable(view *tenancy.View, from tenancy.From) bool {
 // instance's view has changed and now and then besides, since time ends proofs
 // too; it is cheap and takes no lock.
 //
-// A session lives as long as the secret that opened it. A user that is deleted and
+// A session lives as long as the secret that opened it (passwordHolds). A user that is deleted and
 // made again between two calls counts as the same one.
 func (a *Authenticator) Check(p Principal, proof Proof, peer Peer) Reason {
 	view, ok := a.directory.View(p.Instance)
@@ -71,15 +71,30 @@ func (a *Authenticator) Check(p Principal, proof Proof, peer Peer) Reason {
 	if !a.reachable(view, peer.From) {
 		return ReasonNetwork
 	}
-	if !proof.Until.IsZero() && !a.now().Before(proof.Until) {
+	if ended(proof.Until, a.now()) {
 		return ReasonExpired
 	}
 	user, ok := view.Users[p.User]
 	if user.Disabled || !ok && !proof.byItself() {
 		return ReasonRevoked
 	}
+	if why := a.holds(user, proof); why != "" {
+		return why
+	}
 	if why := proof.token.check(view, p); why != "" {
 		return why
 	}
 	return proof.certificate.check(view, p)
+}
+
+// holds says why a user, or what of it opened the session, does not count any more.
+func (a *Authenticator) holds(user tenancy.User, proof Proof) Reason {
+	if ended(user.ExpiresAt, a.now()) {
+		return ReasonExpired
+	}
+	switch proof.Mechanism {
+	case Plain, ScramSHA256, ScramSHA512:
+		return passwordHolds(user, proof.secret, a.now())
+	}
+	return ""
 }

@@ -20,7 +20,9 @@ var errRefused = errors.New("refused")
 
 // scramFirst answers client-first-message (RFC 5802 section 7) with salt,
 // iterations and nonce. The library parses; what it may accept is decided here.
-// Its errors quote the client's message, so they are dropped.
+// Its errors quote the client's message, so they are dropped. Each of the claim's
+// two credentials has a conversation of its own, with one nonce: what they answer
+// to the first message is the same.
 func (c *Conversation) scramFirst(token []byte) outcome {
 	first := string(token)
 	if why := checkFirst(first); why != "" {
@@ -31,7 +33,7 @@ func (c *Conversation) scramFirst(token []byte) outcome {
 		return refuse(ReasonNonceUnobtainable)
 	}
 	why := ReasonMalformed // unless the library comes to ask for the credential
-	server, err := c.scramServer(nonce, func(name string) error {
+	newest, err := c.scramServer(nonce, 0, func(name string) error {
 		if refused := c.scramName(name); refused != "" {
 			why = refused
 			return errRefused
@@ -41,20 +43,29 @@ func (c *Conversation) scramFirst(token []byte) outcome {
 	if err != nil {
 		return refuse(why)
 	}
-	reply, err := server.Step(first)
+	reply, err := newest.Step(first)
 	if err != nil {
 		return refuse(c.admit(why))
 	}
-	if id := server.AuthzID(); id != "" && id != server.Username() {
+	if id := newest.AuthzID(); id != "" && id != newest.Username() {
 		return refuse(ReasonAuthzID)
 	}
-	return outcome{reply: []byte(reply), next: func(token []byte) outcome { return c.scramFinal(server, token) }}
+	older, err := c.scramServer(nonce, 1, func(string) error { return nil })
+	if err != nil {
+		return refuse(why)
+	}
+	if again, err := older.Step(first); err != nil || again != reply {
+		return refuse(c.admit(why))
+	}
+	servers := [2]*scram.ServerConversation{newest, older}
+	return outcome{reply: []byte(reply), next: func(token []byte) outcome { return c.scramFinal(servers, token) }}
 }
 
 // scramFinal checks client-final-message, the nonce in it included
-// (CVE-2024-56128), and answers with the server's own proof. The limit is asked
-// again, since many conversations may have come this far at the same time.
-func (c *Conversation) scramFinal(server *scram.ServerConversation, token []byte) outcome {
+// (CVE-2024-56128), against both credentials, and answers with the server's own
+// proof. The limit is asked again, since many conversations may have come this far
+// at the same time.
+func (c *Conversation) scramFinal(servers [2]*scram.ServerConversation, token []byte) outcome {
 	if why := c.admit(""); why != "" {
 		return refuse(why)
 	}
@@ -62,16 +73,18 @@ func (c *Conversation) scramFinal(server *scram.ServerConversation, token []byte
 	if !clean(final) {
 		return refuse(ReasonMalformed)
 	}
-	reply, err := server.Step(final)
-	if err != nil || !server.Valid() {
-		return refuse(ReasonPasswordWrong)
+	out := refuse(ReasonPasswordWrong)
+	for which, server := range servers {
+		if reply, err := server.Step(final); err == nil && server.Valid() {
+			out = c.byPassword(which, []byte(reply))
+		}
 	}
-	return outcome{reply: []byte(reply), proved: true}
+	return out
 }
 
 // scramServer returns the library's side of one conversation, which calls
-// identify once with the client's name, then checks against c.claim.
-func (c *Conversation) scramServer(nonce []byte, identify func(name string) error) (*scram.ServerConversation, error) {
+// identify once with the client's name, then checks against c.claim.creds[which].
+func (c *Conversation) scramServer(nonce []byte, which int, identify func(name string) error) (*scram.ServerConversation, error) {
 	hash := scram.SHA256
 	if c.mechanism == ScramSHA512 {
 		hash = scram.SHA512
@@ -80,7 +93,7 @@ func (c *Conversation) scramServer(nonce []byte, identify func(name string) erro
 		if err := identify(name); err != nil {
 			return scram.StoredCredentials{}, err
 		}
-		cred := c.claim.cred
+		cred := &c.claim.creds[which]
 		return scram.StoredCredentials{
 			KeyFactors: scram.KeyFactors{Salt: string(cred.Salt), Iters: cred.Iterations},
 			StoredKey:  cred.StoredKey,

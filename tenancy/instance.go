@@ -41,7 +41,8 @@ type User struct {
 	Disabled    bool         `json:"disabled,omitempty"`
 	Credentials []Credential `json:"credentials"`
 	CreatedAt   time.Time    `json:"created_at"`
-	Version     int64        `json:"version"` // grows by one with every change
+	ExpiresAt   time.Time    `json:"expires_at,omitzero"` // from then on as if it were disabled; zero: never
+	Version     int64        `json:"version"`             // grows by one with every change
 }
 
 // Credential is what is kept of a password: SCRAM keys for one mechanism (RFC 5802), never the password.
