@@ -46,6 +46,8 @@ func closedPlans(byDefault bool) func(string) Defaults {
 // Who may begin, and who may stay, by where he is: the same question.
 func TestAdmit(t *testing.T) {
 	f := newFixture(t)
+	view, _ := f.dir.View("one")
+	secret := view.Users["alice"].Credentials[0].Secret
 	office := network("10.1.0.0/16", tenancy.Endpoint{})
 	for _, tc := range []struct {
 		what     string
@@ -81,7 +83,7 @@ func TestAdmit(t *testing.T) {
 			t.Errorf("%s: Admit says %q, want %q", tc.what, got, want)
 		}
 		if tc.peer.Instance == "one" {
-			if got := f.Check(Principal{"one", "alice"}, Proof{Mechanism: Plain}, tc.peer); got != want {
+			if got := f.Check(Principal{"one", "alice"}, Proof{Mechanism: Plain, secret: secret}, tc.peer); got != want {
 				t.Errorf("%s: Check says %q, want %q", tc.what, got, want)
 			}
 		}
