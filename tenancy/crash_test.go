@@ -109,6 +109,16 @@ func writes() map[string]write {
 			}
 			return len(acls) == 1
 		}},
+		"replace networks": {do: func(ctx context.Context, s *Store) error {
+			_, _, err := s.ReplaceNetworks(ctx, "orders", []Network{direct("10.0.0.0/8")}, "")
+			return err
+		}, done: func(t *testing.T, s *Store) bool {
+			all, _, err := s.Networks(t.Context(), "orders")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(all) == 1
+		}},
 		"put alias": {do: func(ctx context.Context, s *Store) error {
 			_, err := s.PutAliases(ctx, "orders", Alias{KindTopic, "new", "legacy_new", false})
 			return err

@@ -14,7 +14,7 @@ type networkTable struct {
 
 // fewRanges is up to how many ranges are looked through one by one: a trie of a
 // few takes more memory, and most instances have a few.
-const fewRanges = 8
+const fewRanges = 4
 
 // ranges is a set of addresses. Immutable.
 type ranges struct {

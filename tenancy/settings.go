@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -129,8 +128,7 @@ func decodeSettings[T any](id InstanceID, kind string, fields map[string]string)
 	all := make([]T, 0, len(fields))
 	for _, field := range slices.Sorted(maps.Keys(fields)) {
 		var v T
-		dec := json.NewDecoder(strings.NewReader(fields[field]))
-		if err := dec.Decode(&v); err != nil {
+		if err := json.Unmarshal([]byte(fields[field]), &v); err != nil {
 			return nil, fmt.Errorf("%s of instance %s: %.80q in redis is broken: %w", kind, id, field, err)
 		}
 		all = append(all, v)
