@@ -34,7 +34,7 @@ type Lookup interface {
 type Config struct {
 	// Directory says which instances and users there are. Required.
 	Directory Lookup
-	// Log receives mistakes in this configuration. slog.Default() if nil.
+	// Log receives mistakes in this configuration, and in those of instances. slog.Default() if nil.
 	Log *slog.Logger
 	// Now is the clock of the failure limit and of the cache. time.Now if nil.
 	Now func() time.Time
@@ -67,6 +67,7 @@ type Authenticator struct {
 	rand      io.Reader
 	pepper    []byte
 	defaults  func(plan string) Defaults
+	log       *slog.Logger
 
 	limiter  *limiter
 	verifier *verifier
@@ -81,7 +82,11 @@ func New(cfg Config) *Authenticator {
 		rand:      cfg.Rand,
 		pepper:    cfg.Pepper,
 		defaults:  cfg.Defaults,
+		log:       cfg.Log,
 		limiter:   newLimiter(maxTracked),
+	}
+	if a.log == nil {
+		a.log = slog.Default()
 	}
 	if a.now == nil {
 		a.now = time.Now
@@ -95,11 +100,7 @@ func New(cfg Config) *Authenticator {
 	a.verifier = newVerifier(a.now)
 	rand.Read(a.nobodys[:])
 	if len(a.pepper) == 0 {
-		log := cfg.Log
-		if log == nil {
-			log = slog.Default()
-		}
-		log.Warn("no pepper is configured: the salts of unknown users differ between gateways; give all gateways the same one")
+		a.log.Warn("no pepper is configured: the salts of unknown users differ between gateways; give all gateways the same one")
 		a.pepper = randomKey()
 	}
 	return a

@@ -104,6 +104,9 @@ func (c *Conversation) settle(proof Proof) Reason {
 	if view, ok := c.auth.directory.View(p.Instance); ok {
 		proof.Until = earlier(proof.Until, view.Users[p.User].ExpiresAt)
 	}
+	if why := c.auth.besides(&proof, p.Instance, c.peer); why != "" {
+		return why
+	}
 	if why := c.auth.Check(p, proof, c.peer); why != "" { // since the first step
 		return why
 	}

@@ -39,8 +39,23 @@ const (
 	ReasonNetwork           Reason = "network-refused"    // from none of the instance's networks
 	ReasonExpired           Reason = "proof-expired"      // the secret, user, token or certificate has ended
 	ReasonRevoked           Reason = "revoked"            // lost its right between the first and the last step
+	ReasonMechanism         Reason = "mechanism-refused"  // the instance's policy does not have it
+	ReasonSASLRequired      Reason = "sasl-required"      // the instance's policy: a certificate alone is not enough
 	ReasonConversationEnded Reason = "conversation-ended" // Step after success or failure
 	ReasonNonceUnobtainable Reason = "nonce-unobtainable" // Config.Rand failed
+)
+
+// The reasons for which a client's certificate proves nothing.
+const (
+	ReasonCertificateMissing   Reason = "certificate-missing"       // the policy needs one and the client has shown none
+	ReasonCertificateTooLarge  Reason = "certificate-too-large"     // more than 10 certificates or 64 KiB
+	ReasonCertificateUntrusted Reason = "certificate-untrusted"     // no way to one of the instance's client CAs
+	ReasonCertificateExpired   Reason = "certificate-expired"       // it, or one between it and the client CA
+	ReasonCertificateEarly     Reason = "certificate-not-yet-valid" // by the gateway's clock
+	ReasonCertificatePurpose   Reason = "certificate-purpose"       // not for clients: key usage
+	ReasonCertificateWeak      Reason = "certificate-weak"          // a key that is too short, or MD5 or SHA-1
+	ReasonCertificateRevoked   Reason = "certificate-revoked"       // by one of the client CAs' CRLs
+	ReasonCertificateUnmapped  Reason = "certificate-unmapped"      // the client CA's rules make no user of it, or another one now
 )
 
 // Failure is the cause of a failed authentication. It carries only what is

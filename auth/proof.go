@@ -84,7 +84,23 @@ func (a *Authenticator) Check(p Principal, proof Proof, peer Peer) Reason {
 	if why := proof.token.check(view, p); why != "" {
 		return why
 	}
-	return proof.certificate.check(view, p)
+	if why := proof.certificate.check(view); why != "" {
+		return why
+	}
+	return proof.satisfies(view.Access.Authentication)
+}
+
+// satisfies says what an instance's policy asks beside.
+func (p Proof) satisfies(policy tenancy.Authentication) Reason {
+	switch alone := p.Mechanism == Certificate; {
+	case alone && policy.RequireSASL:
+		return ReasonSASLRequired
+	case !alone && !policy.Allows(p.Mechanism):
+		return ReasonMechanism
+	case policy.RequireCertificate && p.certificate == nil:
+		return ReasonCertificateMissing
+	}
+	return ""
 }
 
 // holds says why a user, or what of it opened the session, does not count any more.

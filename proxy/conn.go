@@ -54,12 +54,14 @@ type conn struct {
 	from      tenancy.From
 	route     route
 	chain     []*x509.Certificate // that the client showed; nil: none
+	certified *certified          // whom it proved; nil: nobody
 	principal auth.Principal
 	sess      *rewrite.Session
 	pool      *upstream.Pool
 	in        *wire.Reader
 
 	// Reading goroutine only.
+	first   []byte             // the request with which a session began; nil: served, or there was none
 	client  *string            // the newest client id, kept so that it is not allocated anew
 	expires time.Time          // when the session ends unless re-authenticated; zero: never
 	reauth  *auth.Conversation // re-authentication under way (KIP-368)
@@ -173,6 +175,11 @@ func (c *conn) readEnded(err error) error {
 // next returns the next request. While it waits, tidy and drain may poke it by a
 // read deadline in the past: to give up buffers, or to leave.
 func (c *conn) next() ([]byte, error) {
+	if first := c.first; first != nil {
+		c.first = nil
+		c.arrived()
+		return first, nil
+	}
 	for {
 		leaving := c.leaveBy.Load() != 0
 		if leaving {
@@ -182,9 +189,7 @@ func (c *conn) next() ([]byte, error) {
 		}
 		frame, err := c.in.Next(c.srv.cfg.MaxFrameBytes)
 		if err == nil {
-			c.frameBy.Store(0)
-			c.lastRead.Store(time.Now().UnixNano())
-			c.buffering.Store(true)
+			c.arrived()
 			return frame, nil
 		}
 		switch {
@@ -204,6 +209,13 @@ func (c *conn) next() ([]byte, error) {
 			return nil, err
 		}
 	}
+}
+
+// arrived notes that a request is there.
+func (c *conn) arrived() {
+	c.frameBy.Store(0)
+	c.lastRead.Store(time.Now().UnixNano())
+	c.buffering.Store(true)
 }
 
 // inspect refuses large frames of small requests before they are read, and

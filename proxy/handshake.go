@@ -20,14 +20,19 @@ const failureDelay = 100 * time.Millisecond
 
 // handshake takes a connection through initial → handshake → authenticate →
 // ready (Kafka's SaslServerAuthenticator). ApiVersions may come before the
-// handshake; anything else that is out of its turn closes the connection.
+// handshake; anything else that is out of its turn closes the connection, unless the
+// client has proved itself by its certificate: then it is ready.
 func (c *conn) handshake() error {
 	var conv *auth.Conversation
+	if c.certified != nil {
+		c.in.Inspect = c.inspectFirst
+	}
 	for {
-		frame, err := c.in.Next(preAuthFrame)
+		frame, err := c.in.Next(c.firstLimit())
 		if err != nil {
 			return c.readEnded(err)
 		}
+		c.frameBy.Store(0)
 		h, body, err := wire.ParseRequest(frame)
 		if err != nil && h.Key != int16(kmsg.ApiVersions) {
 			return &closing{reason: reasonMalformed, err: err}
@@ -53,6 +58,8 @@ func (c *conn) handshake() error {
 			}
 		case conv != nil:
 			return c.illegalState(p)
+		case c.certified != nil && key != kmsg.SASLAuthenticate:
+			return c.beginCertified(frame)
 		default:
 			return &closing{
 				reason: reasonSASLFirst, fix: "the client must authenticate: set security.protocol=SASL_SSL and a mechanism",

@@ -13,22 +13,26 @@ func (c *conn) startTLS() error {
 	if err := t.HandshakeContext(c.ctx); err != nil {
 		return tlsFailed(err)
 	}
-	c.chain = t.ConnectionState().PeerCertificates
 	return nil
 }
 
 // listenerTLS is what a listener's connections are served by. There are no session
 // tickets: one would outlive the client CA that the session it resumes hung on
-// (CVE-2025-68121), and would tell which instances have client CAs.
+// (CVE-2025-68121), and would tell which instances have client CAs. For the same
+// reason every client is asked for a certificate, whatever its instance does with it,
+// and none is told which client CAs there are.
 func listenerTLS(base *tls.Config) *tls.Config {
 	cfg := base.Clone()
 	cfg.SessionTicketsDisabled = true
+	cfg.ClientAuth = tls.RequestClientCert
 	cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		t, ok := hello.Conn.(*transport)
 		if !ok {
 			return nil, errors.New("a connection that is not of this package")
 		}
-		return nil, t.owner.hello(hello.ServerName)
+		own := cfg.Clone()
+		own.GetConfigForClient, own.VerifyConnection = nil, t.owner.verify
+		return own, t.owner.hello(hello.ServerName)
 	}
 	return cfg
 }
