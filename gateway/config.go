@@ -121,6 +121,39 @@ type ListenerConfig struct {
 	SNI *SNIConfig `yaml:"sni"`
 	// Brokers opens one more port per broker, for clients that send no host name. Optional.
 	Brokers []BrokersConfig `yaml:"brokers"`
+	// ProxyProtocol reads the PROXY protocol, versions 1 and 2, on this port and
+	// those of brokers: where load balancers in front say who the client is. A
+	// header on a listener without it closes the connection. Optional.
+	ProxyProtocol *ProxyProtocolConfig `yaml:"proxy_protocol"`
+}
+
+// ProxyProtocolConfig is which load balancers are believed. What they say decides
+// about networks and ACLs of instances, so list only addresses from which nobody
+// else can connect.
+type ProxyProtocolConfig struct {
+	// From are the ranges that load balancers connect from, as 10.0.8.0/24. At least
+	// one. A header from anywhere else closes the connection.
+	From []string `yaml:"from"`
+	// Mode is required (every connection comes from a load balancer and begins with a
+	// header) or allowed (clients may connect directly too). Optional; required if empty.
+	Mode string `yaml:"mode"`
+	// Endpoint is where load balancers name the private endpoint that a client came
+	// through, beside the ways of AWS, Azure and GCP, which are known. Optional.
+	Endpoint *EndpointConfig `yaml:"endpoint"`
+}
+
+// EndpointConfig is a TLV of the PROXY protocol version 2 that holds an endpoint's id.
+type EndpointConfig struct {
+	// Cloud is the name by which networks of instances speak of these endpoints; not
+	// aws, azure or gcp.
+	Cloud string `yaml:"cloud"`
+	// Type of the TLV, 1 to 255, as 0xE5.
+	Type string `yaml:"type"`
+	// Offset at which the id begins in the TLV's value, in bytes. Optional.
+	Offset int `yaml:"offset"`
+	// Form of the id: text (printable ASCII up to the end of the TLV), uint32 or uint64
+	// (big endian, shown in decimal). Optional; text if empty.
+	Form string `yaml:"form"`
 }
 
 // ServerTLSConfig is TLS where the gateway is the server. The files are looked

@@ -44,7 +44,7 @@ func (c *Config) faces(log *slog.Logger) (*faces, error) {
 	f := &faces{plaintext: true}
 	for i := range c.Listeners {
 		l := &c.Listeners[i]
-		main := proxy.Listener{Address: l.Address, ReusePort: l.ReusePort, Node: proxy.AnyNode}
+		main := proxy.Listener{Address: l.Address, ReusePort: l.ReusePort, Node: proxy.AnyNode, Balancers: l.ProxyProtocol.balancers()}
 		if l.TLS != nil {
 			pair, err := loadKeyPair(resolve(c.dir, l.TLS.CertificateFile), resolve(c.dir, l.TLS.KeyFile), log)
 			if err != nil {

@@ -206,6 +206,7 @@ func (v *validator) listeners(c *Config) {
 			v.bind(bound, at+".address", host, port)
 		}
 		v.listenerTLS(at, l)
+		v.proxyProtocol(at+".proxy_protocol", l.ProxyProtocol)
 		if l.SNI != nil && v.required(at+".sni.domain", l.SNI.Domain) && !domain().MatchString(l.SNI.Domain) {
 			v.fail(at+".sni.domain", codeValue, "%q is no domain name, as in kafka.example.com", l.SNI.Domain)
 		}

@@ -59,6 +59,8 @@ type Listener struct {
 	ReusePort bool
 	// TLS is nil for SASL_PLAINTEXT, which is for loopback and tests.
 	TLS *tls.Config
+	// Balancers are the load balancers in front; nil: clients connect directly.
+	Balancers *Balancers
 	// SNI routes by the host name of the TLS handshake; nil: off.
 	SNI *SNI
 	// Node is the one broker of Pool that this address stands for; AnyNode is a

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,6 +53,8 @@ type conn struct {
 	// Set by the reading goroutine before the session begins, then immutable.
 	nc        net.Conn // TLS over raw, or raw
 	from      tenancy.From
+	balancer  netip.Addr // that said where from; invalid: nobody did
+	probe     bool       // the balancer speaks for itself
 	route     route
 	chain     []*x509.Certificate // that the client showed; nil: none
 	certified *certified          // whom it proved; nil: nobody
@@ -118,19 +121,23 @@ func (c *conn) run() error {
 	return c.why
 }
 
-// begin makes a session of a connection: first byte, TLS with the look at where it
-// comes from, SASL.
+// begin makes a session of a connection: PROXY header, first byte, TLS with the
+// look at where it comes from, SASL.
 func (c *conn) begin() error {
-	if err := c.raw.SetDeadline(time.Now().Add(c.srv.cfg.HandshakeTimeout)); err != nil {
+	by := time.Now().Add(c.srv.cfg.HandshakeTimeout)
+	if err := c.raw.SetDeadline(by); err != nil {
 		return readFailed(err)
 	}
-	if err := c.raw.sniff(c.lst.TLS != nil); err != nil {
+	if err := c.meet(by); err != nil {
 		return err
+	}
+	if err := c.raw.sniff(c.lst.TLS != nil); err != nil {
+		return c.probed(err)
 	}
 	c.nc, c.route = c.raw, c.lst.route("")
 	if c.lst.TLS != nil {
 		if err := c.startTLS(); err != nil {
-			return err
+			return c.probed(err)
 		}
 	}
 	c.in, c.out = wire.NewReader(c.nc), wire.NewWriter(c.nc)

@@ -17,9 +17,9 @@ func newLobbyTest(t *testing.T) lobbyTest {
 	t.Helper()
 	l := lobbyTest{lobby: newLobby(3), start: time.Now(), first: &conn{}, second: &conn{}, other: &conn{}}
 	for i, c := range []*conn{l.first, l.second, l.other} {
-		from := crowdAddr()
+		from := crowdOrigin()
 		if c == l.other {
-			from = netip.MustParseAddr("192.0.2.2")
+			from = originOf("192.0.2.2")
 		}
 		if out, ok := l.enter(c, from, l.start.Add(time.Duration(i)*time.Millisecond)); !ok || out != nil {
 			t.Fatalf("guest %d: out %p, %v", i, out, ok)
@@ -28,21 +28,23 @@ func newLobbyTest(t *testing.T) lobbyTest {
 	return l
 }
 
-func crowdAddr() netip.Addr { return netip.MustParseAddr("192.0.2.1") }
+func crowdOrigin() origin { return originOf("192.0.2.1") }
+
+func originOf(addr string) origin { return origin{addr: netip.MustParseAddr(addr)} }
 
 func TestLobbyMakesRoomForStrangers(t *testing.T) {
 	l := newLobbyTest(t)
-	if out, ok := l.enter(&conn{}, netip.MustParseAddr("192.0.2.3"), l.start.Add(time.Second)); !ok || out != l.first {
+	if out, ok := l.enter(&conn{}, originOf("192.0.2.3"), l.start.Add(time.Second)); !ok || out != l.first {
 		t.Errorf("out %p, %v, want %p", out, ok, l.first)
 	}
 }
 
 func TestLobbyTurnsTheCrowdAway(t *testing.T) {
 	l := newLobbyTest(t)
-	if out, ok := l.enter(&conn{}, crowdAddr(), l.start.Add(lobbyPatience/2)); ok || out != nil {
+	if out, ok := l.enter(&conn{}, crowdOrigin(), l.start.Add(lobbyPatience/2)); ok || out != nil {
 		t.Errorf("out %p, %v", out, ok)
 	}
-	if out, ok := l.enter(&conn{}, crowdAddr(), l.start.Add(lobbyPatience)); !ok || out != l.first {
+	if out, ok := l.enter(&conn{}, crowdOrigin(), l.start.Add(lobbyPatience)); !ok || out != l.first {
 		t.Errorf("after lobbyPatience: out %p, %v, want %p", out, ok, l.first)
 	}
 }

@@ -16,6 +16,11 @@ const (
 	reasonStopped        = "stopped"
 	reasonFull           = "too-many-handshakes"
 	reasonHandshakeSlow  = "handshake-timeout"
+	reasonHeaderSpoofed  = "proxy-header-spoofed"
+	reasonHeaderNotHere  = "proxy-header-unexpected"
+	reasonHeaderMissing  = "proxy-header-missing"
+	reasonHeaderBad      = "proxy-header-malformed"
+	reasonHealthCheck    = "balancer-check"
 	reasonPlaintextOnTLS = "plaintext-on-tls-port"
 	reasonTLSOnPlaintext = "tls-on-plaintext-port"
 	reasonHTTP           = "http-on-kafka-port"
@@ -61,6 +66,42 @@ func (c *closing) Unwrap() error { return c.err }
 
 func closef(reason, format string, args ...any) error {
 	return &closing{reason: reason, err: fmt.Errorf(format, args...)}
+}
+
+// headerRefused is why a PROXY header is not believed. balancers: the listener has
+// some, and this is none of them.
+func headerRefused(balancers bool) error {
+	if balancers {
+		return &closing{
+			reason: reasonHeaderSpoofed, err: errors.New("a PROXY header from an address that is no load balancer's"),
+			fix: "if this is a load balancer of yours, add its address to proxy_protocol.from of the listener",
+		}
+	}
+	return &closing{
+		reason: reasonHeaderNotHere, err: errors.New("a PROXY header where none is read"),
+		fix: "add proxy_protocol to the listener, or switch the header off at the load balancer",
+	}
+}
+
+// headerMissing is why a connection without a PROXY header ends.
+func headerMissing(balancer bool) error {
+	if balancer {
+		return &closing{
+			reason: reasonHeaderMissing, err: errors.New("no PROXY header from a load balancer"),
+			fix: "switch the PROXY protocol on at the load balancer, for its health checks too",
+		}
+	}
+	return &closing{
+		reason: reasonHeaderMissing, err: errors.New("not from a load balancer"),
+		fix: "connect through the load balancer; or set proxy_protocol.mode of the listener to allowed",
+	}
+}
+
+func headerMalformed(err error) error {
+	return &closing{
+		reason: reasonHeaderBad, err: fmt.Errorf("PROXY header: %w", err),
+		fix: "the load balancer must send the PROXY protocol, version 1 or 2, for TCP: see docs/load-balancers.md",
+	}
 }
 
 // notAdmitted is why a connection ends before it has proved anything.

@@ -173,7 +173,8 @@ func (s *Server) accept(ctx context.Context, l *listener, wg *sync.WaitGroup) {
 func (s *Server) admit(ctx context.Context, l *listener, raw net.Conn) *conn {
 	s.metrics.accepted.Inc()
 	c := newConn(ctx, s, l, raw)
-	out, ok := s.lobby.enter(c, network(c.from.Addr), time.Now())
+	at := origin{addr: network(c.from.Addr), balancer: l.Balancers.has(c.from.Addr)}
+	out, ok := s.lobby.enter(c, at, time.Now())
 	if !ok {
 		c.cancel()
 		_ = raw.Close()
@@ -199,6 +200,12 @@ func (s *Server) finished(c *conn, err error) {
 	reason, fix := reasonOf(err)
 	s.metrics.closed.WithLabelValues(reason).Inc()
 	attrs := []any{"conn", c.id, "addr", c.from.Addr.String(), "reason", reason}
+	if c.balancer.IsValid() {
+		attrs = append(attrs, "balancer", c.balancer.String())
+	}
+	if e := c.from.Endpoint; e.Cloud != "" {
+		attrs = append(attrs, "cloud", e.Cloud, "endpoint", e.ID)
+	}
 	if c.principal.Instance != "" {
 		attrs = append(attrs, "instance", c.principal.Instance, "user", c.principal.User)
 	} else if c.route.instance != "" {
@@ -212,7 +219,7 @@ func (s *Server) finished(c *conn, err error) {
 		attrs = append(attrs, "err", shorten(err.Error()))
 	}
 	switch reason {
-	case reasonClientGone, reasonDrained, reasonStopped, reasonTripwire: // the latter has its alarm
+	case reasonClientGone, reasonDrained, reasonStopped, reasonHealthCheck, reasonTripwire: // the latter has its alarm
 		s.cfg.Log.Debug("connection closed", attrs...)
 	default:
 		if fix != "" {

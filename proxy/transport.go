@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,7 +26,7 @@ const (
 )
 
 // transport is the TCP side of a client connection. It remembers the peeked
-// byte, and between hold and flush it gathers what TLS writes.
+// bytes, and between hold and flush it gathers what TLS writes.
 type transport struct {
 	net.Conn
 	owner  *conn
@@ -38,15 +40,21 @@ type transport struct {
 	sent  int       // bytes of it
 }
 
-// peek returns the first byte without consuming it.
-func (t *transport) peek() (byte, error) {
-	b := make([]byte, 1)
-	if _, err := t.Conn.Read(b); err != nil {
-		return 0, err
+// peek returns the next n bytes without consuming them, fewer with an error. It
+// reads no byte behind them. What it returns is good until the next call.
+func (t *transport) peek(n int) ([]byte, error) {
+	have := len(t.peeked)
+	if n <= have {
+		return t.peeked[:n], nil
 	}
-	t.peeked = b
-	return b[0], nil
+	t.peeked = slices.Grow(t.peeked, n-have)[:n]
+	got, err := io.ReadFull(t.Conn, t.peeked[have:])
+	t.peeked = t.peeked[:have+got]
+	return t.peeked, err
 }
+
+// skip consumes n bytes that have been peeked.
+func (t *transport) skip(n int) { t.peeked = t.peeked[n:] }
 
 func (t *transport) Read(p []byte) (int, error) {
 	if len(t.peeked) > 0 && len(p) > 0 {
@@ -148,10 +156,11 @@ const recordHandshake = 0x16
 // would be read as the size of a frame, or as garbage (KAFKA's
 // OutOfMemoryError on a TLS port comes from there).
 func (t *transport) sniff(wantTLS bool) error {
-	first, err := t.peek()
+	begin, err := t.peek(1)
 	if err != nil {
 		return readFailed(err)
 	}
+	first := begin[0]
 	switch {
 	case wantTLS && first == recordHandshake, !wantTLS && first == 0:
 		// A request's size begins with 0: frames before authentication are small.
