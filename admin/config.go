@@ -32,6 +32,15 @@ type Config struct {
 	DefaultPool string
 	// Endpoints are the bootstrap addresses (host:port) at which an instance is reached.
 	Endpoints func(tenancy.InstanceID) []string
+	// HostEndpoints are the bootstrap addresses at a host name of an instance's own;
+	// none where no names are routed by. Optional.
+	HostEndpoints func(host string) []string
+	// OwnNames are the gateway's own hosts and domains, of which no instance can have
+	// one, nor one under or above it.
+	OwnNames []string
+	// Sealer seals what gateways must be able to read again, such as the keys of
+	// certificates; nil if no key for that is configured.
+	Sealer *tenancy.Sealer
 	// Username is what a client must send: the user itself with SNI, user@instance without.
 	Username func(tenancy.InstanceID, string) string
 	// Mechanisms that clients may use, the recommended one first.

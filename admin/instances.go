@@ -259,5 +259,18 @@ func (s *server) instance(i tenancy.Instance) api.Instance {
 		SecurityProtocol: protocol,
 		Mechanisms:       s.cfg.Mechanisms,
 		CA:               string(s.cfg.CA),
+		OwnBootstrap:     s.ownBootstrap(i.ID),
 	}
+}
+
+// ownBootstrap are the addresses at an instance's own host names, from memory.
+func (s *server) ownBootstrap(id tenancy.InstanceID) (all []string) {
+	v, ok := s.cfg.Directory.View(id)
+	if !ok {
+		return nil
+	}
+	for _, h := range v.Access.Hosts {
+		all = append(all, s.hostBootstrap(h.Name)...)
+	}
+	return all
 }

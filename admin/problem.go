@@ -38,6 +38,11 @@ const (
 	codePoolHolds        code = "pool-holds-names"
 	codePool             code = "pool-unavailable"
 	codeACLsFull         code = "acls-limit-reached"
+	codeHostNotFound     code = "host-not-found"
+	codeHostTaken        code = "host-taken"
+	codeHostNotAllowed   code = "host-not-allowed"
+	codeHostsFull        code = "hosts-limit-reached"
+	codeNoSealer         code = "secrets-not-configured"
 	codeRateLimited      code = "rate-limited"
 	codeTimeout          code = "request-timeout"
 	codeStore            code = "store-unavailable"
@@ -108,6 +113,16 @@ func kindOf(c code) problemKind {
 		return problemKind{status: http.StatusServiceUnavailable, title: "Pool unavailable", retryable: true}
 	case codeACLsFull:
 		return problemKind{status: http.StatusConflict, title: "Limit of ACLs reached", try: "weir acl remove INSTANCE ..."}
+	case codeHostNotFound:
+		return problemKind{status: http.StatusNotFound, title: "Host name not found", try: "weir host list INSTANCE"}
+	case codeHostTaken:
+		return problemKind{status: http.StatusConflict, title: "Host name taken"}
+	case codeHostNotAllowed:
+		return problemKind{status: http.StatusConflict, title: "Host name not allowed"}
+	case codeHostsFull:
+		return problemKind{status: http.StatusConflict, title: "Limit of host names reached", try: "weir host delete INSTANCE NAME"}
+	case codeNoSealer:
+		return problemKind{status: http.StatusConflict, title: "Secrets not configured", try: "give weir.yaml secrets.key_files on every gateway (openssl rand -hex 32)"}
 	case codeRateLimited:
 		return problemKind{status: http.StatusTooManyRequests, title: "Rate limited", retryable: true}
 	case codeTimeout:

@@ -95,7 +95,7 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 		p.background = append(p.background, component{"certificates", pair.run})
 	}
 
-	a.proxy.Directory, a.proxy.Pools, a.proxy.Store = p.directory, p.pools, p.store
+	a.proxy.Directory, a.proxy.Pools, a.proxy.Store, a.proxy.Sealer = p.directory, p.pools, p.store, a.sealer
 	a.proxy.Auth = auth.New(auth.Config{Directory: p.directory, Log: a.log, Pepper: a.pepper, Defaults: a.defaults})
 	a.proxy.Registry, a.proxy.Log = registry, a.log
 	a.proxy.Listeners = a.faces.listeners
@@ -103,6 +103,7 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	a.admin.Store, a.admin.Directory, a.admin.Pools = p.store, p.directory, pools
 	a.admin.Gatherer, a.admin.Log, a.admin.Version = registry, a.log, a.version
 	a.admin.Endpoints, a.admin.Username = a.faces.endpoints, a.faces.username
+	a.admin.Sealer, a.admin.HostEndpoints, a.admin.OwnNames = a.sealer, a.faces.hostEndpoints, a.faces.names
 	a.admin.Mechanisms = []string{auth.ScramSHA512, auth.ScramSHA256, auth.Plain} // the recommended one first
 	a.admin.Plaintext = a.faces.plaintext
 	a.admin.Ready = p.ready

@@ -20,6 +20,18 @@ type faces struct {
 	domains    []string // with ports: "kafka.example.com:9092"; an instance's name goes before
 	bootstraps []string // without SNI
 	plaintext  bool     // no listener has TLS
+	names      []string // of hosts and domains that are the gateway's own
+}
+
+// hostEndpoints are the bootstrap addresses at a host name of an instance's own:
+// wherever names say the instance.
+func (f *faces) hostEndpoints(host string) []string {
+	var out []string
+	for _, d := range f.domains {
+		_, port, _ := net.SplitHostPort(d) // made by JoinHostPort
+		out = append(out, net.JoinHostPort(host, port))
+	}
+	return out
 }
 
 // endpoints are the bootstrap addresses of an instance.
@@ -63,9 +75,17 @@ func (c *Config) faces(log *slog.Logger) (*faces, error) {
 				port = strconv.Itoa(l.SNI.Port)
 			}
 			f.domains = append(f.domains, net.JoinHostPort(l.SNI.Domain, port))
+			f.names = append(f.names, l.SNI.Domain)
 		}
 		if len(l.Brokers) > 0 || l.SNI == nil {
-			f.bootstraps = append(f.bootstraps, cmp.Or(l.Advertise, l.Address))
+			at := cmp.Or(l.Advertise, l.Address)
+			f.bootstraps = append(f.bootstraps, at)
+			if name, _, err := net.SplitHostPort(at); err == nil {
+				f.names = append(f.names, name)
+			}
+		}
+		for _, b := range l.Brokers {
+			f.names = append(f.names, b.Host)
 		}
 		f.listeners = append(f.listeners, perBroker(main, host, l.Brokers)...)
 	}

@@ -19,6 +19,8 @@ type Config struct {
 	Auth      *auth.Authenticator
 	Store     rewrite.Store             // for keys that manage users, ACLs and quotas
 	Pools     map[string]*upstream.Pool // by name
+	// Sealer opens the keys of instances' own certificates. nil: none can be served.
+	Sealer    *tenancy.Sealer
 	Registry  prometheus.Registerer
 	Log       *slog.Logger
 	Listeners []Listener
@@ -61,7 +63,8 @@ type Listener struct {
 	TLS *tls.Config
 	// Balancers are the load balancers in front; nil: clients connect directly.
 	Balancers *Balancers
-	// SNI routes by the host name of the TLS handshake; nil: off.
+	// SNI routes by the host name of the TLS handshake, to instances' own host names
+	// too; nil: off.
 	SNI *SNI
 	// Node is the one broker of Pool that this address stands for; AnyNode is a
 	// bootstrap address. Only without SNI in the handshake.

@@ -36,6 +36,7 @@ const (
 	reasonRevoked        = "access-revoked"
 	reasonNames          = "aliases-changed"
 	reasonNetwork        = string(auth.ReasonNetwork)
+	reasonHost           = "host-name-removed"
 	reasonWrongPool      = "wrong-pool"
 	reasonNoPool         = "pool-unknown"
 	reasonUnreachable    = "broker-unreachable"

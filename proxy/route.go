@@ -15,23 +15,46 @@ type route struct {
 	node     int32              // AnyNode on a bootstrap endpoint
 	pool     string             // the pool that node is of, "" if the endpoint does not tell
 	sni      bool
+	host     string // the instance's own host name that the client asked for, "" if none
 }
 
-// route is what the endpoint says to who asked for serverName, "" without TLS.
+// route is what the endpoint says to who asked for serverName, "" without TLS. The
+// gateway's own names come first, whatever an instance has claimed.
 func (l *listener) route(serverName string) route {
-	if l.SNI != nil {
-		if r, ok := l.SNI.routeSNI(serverName); ok {
+	if name, ok := canonicalName(serverName); ok && l.SNI != nil {
+		if r, ok := l.SNI.routeSNI(name); ok {
+			return r
+		}
+		if r, ok := l.routeHost(name); ok {
 			return r
 		}
 	}
 	return route{node: l.Node, pool: l.Pool}
 }
 
+// maxServerName is the longest name in DNS as text, without a trailing dot (RFC 1035 2.3.4).
+const maxServerName = 253
+
+// canonicalName is a server name in the form in which names are compared; ok is
+// false of what names no host: too long, or with other bytes than ASCII's visible ones.
+func canonicalName(serverName string) (name string, ok bool) {
+	name = strings.TrimSuffix(serverName, ".")
+	if name == "" || len(name) > maxServerName {
+		return "", false
+	}
+	for i := range len(name) {
+		if name[i] <= ' ' || name[i] >= 0x7f {
+			return "", false
+		}
+	}
+	return strings.ToLower(name), true
+}
+
 // routeSNI reads <instance>.<domain> and b<node>-<instance>.<domain>. ok is
 // false for any other name: then the port decides. No instance id begins with
 // b<digits>-, so a name reads one way only.
-func (s *SNI) routeSNI(serverName string) (route, bool) {
-	label, domain, found := strings.Cut(strings.ToLower(strings.TrimSuffix(serverName, ".")), ".")
+func (s *SNI) routeSNI(name string) (route, bool) {
+	label, domain, found := strings.Cut(name, ".")
 	if !found || domain != s.Domain {
 		return route{}, false
 	}
@@ -57,7 +80,11 @@ func (s *SNI) brokerHost(id tenancy.InstanceID, node int32) string {
 // addresses returns where a client that arrived by r reaches each node. A node
 // without an address gets one that cannot be resolved: never the broker's own.
 func (l *listener) addresses(r route, id tenancy.InstanceID, pool *upstream.Pool) func(node int32) (string, int32) {
-	if r.sni {
+	switch {
+	case r.host != "":
+		own := tenancy.Host{Name: r.host}
+		return func(node int32) (string, int32) { return own.BrokerName(node), l.sniPort }
+	case r.sni:
 		return func(node int32) (string, int32) { return l.SNI.brokerHost(id, node), l.sniPort }
 	}
 	ports := l.Ports[pool.Name()]

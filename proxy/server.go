@@ -41,6 +41,7 @@ type listener struct {
 	Listener
 	ln      net.Listener
 	sniPort int32
+	hosts   hostFinder
 }
 
 // New checks cfg and binds every listener, so that a port in use is an error here.
@@ -64,6 +65,7 @@ func New(cfg Config) (*Server, error) {
 			s.closeListeners()
 			return nil, err
 		}
+		bound.hosts = cfg.Directory.Host
 		s.listeners = append(s.listeners, bound)
 	}
 	cfg.Directory.Watch(s.changed)

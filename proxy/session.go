@@ -34,9 +34,20 @@ func (c *conn) recheck() {
 	if proof == nil { // nothing proved yet
 		return
 	}
-	if why := c.srv.cfg.Auth.Check(c.principal, *proof, c.peer()); why != "" {
-		c.close(notAllowed(why))
+	if err := c.mayStay(*proof); err != nil {
+		c.close(err)
 	}
+}
+
+// mayStay says why a session that was allowed may not stay; nil if it may.
+func (c *conn) mayStay(proof auth.Proof) error {
+	if why := c.srv.cfg.Auth.Check(c.principal, proof, c.peer()); why != "" {
+		return notAllowed(why)
+	}
+	if !c.hostStays() {
+		return &closing{reason: reasonHost, fix: "the instance has lost the host name that the client connects to: weir host list INSTANCE"}
+	}
+	return nil
 }
 
 // openSession fixes what stays the same for all exchanges of the connection.
@@ -68,8 +79,8 @@ func (c *conn) openSession() error {
 	c.node = c.route.node
 	c.srv.conns.own(c)
 	// The right to be here may have ended between the proof and own, unseen.
-	if why := c.srv.cfg.Auth.Check(c.principal, *c.proof.Load(), c.peer()); why != "" {
-		return notAllowed(why)
+	if err := c.mayStay(*c.proof.Load()); err != nil {
+		return err
 	}
 	// And the names may have changed between View and own.
 	if now, ok := c.srv.cfg.Directory.View(c.principal.Instance); ok {

@@ -25,6 +25,7 @@ func listenerTLS(base *tls.Config) *tls.Config {
 	cfg := base.Clone()
 	cfg.SessionTicketsDisabled = true
 	cfg.ClientAuth = tls.RequestClientCert
+	cfg.GetCertificate = certificates(base)
 	cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		t, ok := hello.Conn.(*transport)
 		if !ok {

@@ -89,7 +89,7 @@ func decodeAccess(id InstanceID, beside settings) (*Access, error) {
 	if a.ClientCAs, err = decodeSettings[ClientCA](id, settingsClientCAs, beside[settingsClientCAs]); err != nil {
 		return nil, err
 	}
-	if a.Hosts, err = decodeSettings[Host](id, settingsHosts, beside[settingsHosts]); err != nil {
+	if a.Hosts, err = decodeHosts(id, beside[settingsHosts]); err != nil {
 		return nil, err
 	}
 	keys, err := decodeSettings[Key](id, settingsKeys, beside[settingsKeys])

@@ -31,6 +31,7 @@ type Directory struct {
 	ready chan struct{}
 
 	views sync.Map // InstanceID -> *View; written by Run only
+	hosts hostIndex
 
 	watchers []func(*View) // before Run only
 }
@@ -55,7 +56,7 @@ func NewDirectory(cfg DirectoryConfig) *Directory {
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	cfg.Sweep = cmp.Or(cfg.Sweep, 15*time.Second)
 	cfg.Recheck = cmp.Or(cfg.Recheck, 3*time.Second)
-	return &Directory{cfg: cfg, ready: make(chan struct{})}
+	return &Directory{cfg: cfg, ready: make(chan struct{}), hosts: hostIndex{log: cfg.Log}}
 }
 
 // Ready is closed once the first snapshot is loaded and the store knows that
@@ -107,10 +108,16 @@ func (d *Directory) keep(v *View) {
 
 // publish puts a view in force and tells the watchers.
 func (d *Directory) publish(v *View) {
+	var had []Host
+	if was, ok := d.View(v.Instance.ID); ok {
+		had = was.Access.Hosts
+	}
 	if v.Instance.State == StateDeleted {
 		d.views.Delete(v.Instance.ID)
+		d.hosts.change(v.Instance.ID, had, nil)
 	} else {
 		d.views.Store(v.Instance.ID, v)
+		d.hosts.change(v.Instance.ID, had, v.Access.Hosts)
 	}
 	for _, fn := range d.watchers {
 		fn(v)

@@ -34,12 +34,14 @@ const (
 //	weir:{<instance>}:refused    stream: e (Refusal, JSON); of no instance: weir:{weir}:refused
 //	weir:{<tenant>}:names        hash: display name -> claim
 //	weir:{pool <pool>}:aliases   hash: "own <kind> <physical name>" or "share <instance> <physical topic>" -> claim
+//	weir:{weir}:hosts            hash: host name of an instance's own -> claim
 //	weir:{weir}:index            sorted set of ids, all with score 0
 //	weir:{weir}:revision         counter
 //	weir:{weir}:changes          stream: kind, id, rev
 //	weir:{weir}:gateways         hash: gateway -> "<revision> <unix ms>"
 //	weir:{weir}:settling         unix ms until which reports may be missing, after they were lost
 const (
+	keyHosts    = "weir:{weir}:hosts"
 	keyIndex    = "weir:{weir}:index"
 	keyRevision = "weir:{weir}:revision"
 	keyChanges  = "weir:{weir}:changes"

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -72,6 +73,10 @@ const (
 // errStamp is of a record that was changed meanwhile, in whatever part.
 var errStamp = errors.New("changed meanwhile")
 
+// whenBefore makes a change until then only, in unix ms by Redis' clock; later it
+// is ErrConflict.
+func whenBefore(ms int64) condition { return condition("before " + strconv.FormatInt(ms, 10)) }
+
 // change makes a change and announces it. ErrNotFound without such an instance,
 // ErrFull beyond most, ErrExists and ErrNotFound as the condition says, errStamp
 // if the record has another stamp than it must.
@@ -100,6 +105,8 @@ func (s *Store) change(ctx context.Context, id InstanceID, c settingsChange) (Re
 		return 0, fmt.Errorf("%s of instance %s: %w", c.kind, id, errStamp)
 	case "exists":
 		return 0, fmt.Errorf("%s of instance %s: %w", c.kind, id, ErrExists)
+	case "late":
+		return 0, fmt.Errorf("%s of instance %s: more than %s passed since they were claimed: %w", c.kind, id, claimValid, ErrConflict)
 	case "missing":
 		return 0, fmt.Errorf("%s of instance %s: %w", c.kind, id, ErrNotFound)
 	default:

@@ -127,6 +127,10 @@ func (s *Store) tryUpdate(ctx context.Context, id InstanceID, change func(*Insta
 	}
 	to.Version++
 
+	var hosts map[string]string
+	if to.State == StateDeleted {
+		hosts = s.hostClaims(ctx, id)
+	}
 	var claim claim
 	if to.Name != from.Name && to.State != StateDeleted {
 		if claim, err = s.claim(ctx, to, from.Name); err != nil {
@@ -142,6 +146,9 @@ func (s *Store) tryUpdate(ctx context.Context, id InstanceID, change func(*Insta
 	in, rev, err := s.finish(ctx, to)
 	if claim.former != "" {
 		s.release(ctx, from.Tenant, from.Name, id, claim.former)
+	}
+	for name, claimed := range hosts {
+		s.releaseHost(ctx, id, name, claimed)
 	}
 	return in, rev, err
 }

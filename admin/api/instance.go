@@ -23,7 +23,10 @@ type Instance struct {
 	State     string    `json:"state" enum:"active,suspended,deleting"`
 	CreatedAt time.Time `json:"created_at"`
 	// Bootstrap are the addresses for bootstrap.servers.
-	Bootstrap        []string `json:"bootstrap" nullable:"false"`
+	Bootstrap []string `json:"bootstrap" nullable:"false"`
+	// OwnBootstrap are not among Bootstrap: a client that trusts the one certificate
+	// may not trust the other, and one that asks both would fail now and then.
+	OwnBootstrap     []string `json:"own_bootstrap,omitempty" doc:"The addresses at the instance's own host names, whose certificates are the instance's own too: use these or bootstrap, not both in one client."`
 	SecurityProtocol string   `json:"security_protocol" enum:"SASL_SSL,SASL_PLAINTEXT"`
 	Mechanisms       []string `json:"mechanisms" nullable:"false" doc:"SASL mechanisms, the recommended one first."`
 	CA               string   `json:"ca_pem,omitempty" doc:"The certificate to trust, PEM; absent if a public one."`

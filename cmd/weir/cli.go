@@ -38,6 +38,7 @@ type grammar struct {
 	Instance instanceCmds `cmd:"" help:"Manage instances."`
 	User     userCmds     `cmd:"" help:"Manage the users of an instance."`
 	Alias    aliasCmds    `cmd:"" help:"Hand existing names of the pool to an instance."`
+	Host     hostCmds     `cmd:"" help:"Manage the host names of an instance's own."`
 	ACL      aclCmds      `cmd:"" name:"acl" help:"Say what the users of an instance may do."`
 	Topic    topicCmds    `cmd:"" help:"Work with topics: produce, consume, list, create, delete."`
 

@@ -140,7 +140,7 @@ func (c *instanceGetCmd) Run(ctx context.Context, e *env) error {
 		say(e.out, "%s\n", i.ID)
 		return nil
 	}
-	return printFields(e.out, [][2]string{
+	fields := [][2]string{
 		{"Id", i.ID},
 		{"Name", i.Name},
 		{"Tenant", i.Tenant},
@@ -151,7 +151,11 @@ func (c *instanceGetCmd) Run(ctx context.Context, e *env) error {
 		{"Bootstrap", strings.Join(i.Bootstrap, ",")},
 		{"Protocol", i.SecurityProtocol},
 		{"Mechanisms", strings.Join(i.Mechanisms, " ")},
-	})
+	}
+	if len(i.OwnBootstrap) > 0 {
+		fields = append(fields, [2]string{"Own hosts", strings.Join(i.OwnBootstrap, ",")})
+	}
+	return printFields(e.out, fields)
 }
 
 type instanceDeleteCmd struct {

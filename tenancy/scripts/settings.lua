@@ -4,7 +4,8 @@
 --       2 the stamp that the record must have; "": any
 --       3 how many fields there may be
 --       4 "fresh": refuse if a field to put is there already; "there": refuse if one
---         to remove is not; "whole": remove all that are not put
+--         to remove is not; "whole": remove all that are not put;
+--         "before <unix ms>": refuse from then on, by Redis' clock
 --       5 n, how many fields to remove
 --       6... those fields, then pairs of field and value to put
 local cur = redis.call('HMGET', KEYS[1], 'stamp', 'instance')
@@ -16,6 +17,13 @@ if not cur[2] or cjson.decode(cur[2])['state'] == 'deleted' then
 end
 if ARGV[2] ~= '' and cur[1] ~= ARGV[2] then
   return 'changed'
+end
+local before = string.match(ARGV[4], '^before (%d+)$')
+if before then
+  local t = redis.call('TIME')
+  if t[1] * 1000 + math.floor(t[2] / 1000) > tonumber(before) then
+    return 'late'
+  end
 end
 local first = 6 + tonumber(ARGV[5])
 local grows = 0
