@@ -76,7 +76,15 @@ func newFixture(t *testing.T) *fixture {
 		CA:          []byte("-----BEGIN CERTIFICATE-----\n"),
 		Ready:       func() error { return nil },
 		Version:     "1.2.3",
+
+		HostEndpoints: func(host string) []string { return []string{host + ":9092"} },
+		OwnNames:      []string{"kafka.example.com", "gateway.example.net"},
 	}
+	sealer, err := tenancy.NewSealer(bytes.Repeat([]byte("s"), 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.cfg.Sealer = sealer
 	return f
 }
 

@@ -68,6 +68,9 @@ func (f *fixture) outcome(method, path, role string, owner tenancy.TenantID) str
 	f.made++
 	id := fmt.Sprintf("i-%04d", f.made)
 	f.create(owner, id)
+	if strings.HasSuffix(path, "/hosts/{name}") {
+		path = strings.Replace(path, "{name}", "kafka."+id+".example", 1)
+	}
 	path = strings.NewReplacer("{instance}", id, "{user}", "alice", "{kind}", "topic", "{name}", "bills").Replace(path)
 	var body any
 	switch {
@@ -78,6 +81,10 @@ func (f *fixture) outcome(method, path, role string, owner tenancy.TenantID) str
 		body = `{"aliases":[{"kind":"topic","name":"bills","physical":"legacy-` + id + `"}]}`
 	case method == http.MethodDelete && strings.Contains(path, "/aliases/"):
 		f.putAlias(id, tenancy.Alias{Kind: tenancy.KindTopic, Virtual: "bills", Physical: "legacy-" + id})
+	case method == http.MethodPut && strings.Contains(path, "/hosts/"):
+		body = certificateFor(f.t, "kafka."+id+".example")
+	case method == http.MethodDelete && strings.Contains(path, "/hosts/"):
+		f.putHost(id, "kafka."+id+".example")
 	case method == http.MethodPost && strings.HasSuffix(path, "/users"):
 		body = `{"name":"bob"}`
 	case method == http.MethodPost:
