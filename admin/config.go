@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"weir/auth"
 	"weir/tenancy"
 )
 
@@ -28,6 +29,9 @@ type Config struct {
 	TokenKey []byte
 	// Plans that instances may have, the first is the default.
 	Plans []string
+	// Defaults are what a plan says where an instance says nothing, auth's; the zero
+	// Defaults for every plan if nil.
+	Defaults func(plan string) auth.Defaults
 	// DefaultPool is where new instances are placed.
 	DefaultPool string
 	// Endpoints are the bootstrap addresses (host:port) at which an instance is reached.
@@ -97,6 +101,9 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Defaults == nil {
+		cfg.Defaults = func(string) auth.Defaults { return auth.Defaults{} }
 	}
 	cfg.Rand = cmp.Or(cfg.Rand, rand.Reader)
 	s := &server{cfg: cfg, tokens: newVerifier(cfg.TokenKey, cfg.Now), limit: newLimiter(cfg.Now)}

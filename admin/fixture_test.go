@@ -125,7 +125,8 @@ type answer struct {
 }
 
 // do sends one request; body is JSON, or any value to be written as JSON, or nil.
-func (f *fixture) do(token, method, path string, body any) answer {
+// header are names and values.
+func (f *fixture) do(token, method, path string, body any, header ...string) answer {
 	f.t.Helper()
 	var r io.Reader
 	switch b := body.(type) {
@@ -142,6 +143,9 @@ func (f *fixture) do(token, method, path string, body any) answer {
 	req := httptest.NewRequestWithContext(f.t.Context(), method, path, r)
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
 	}
 	rec := httptest.NewRecorder()
 	f.handler.ServeHTTP(rec, req)

@@ -51,6 +51,7 @@ func (s *server) register(mux *http.ServeMux) ([]byte, error) {
 	route(a, "create-acls", aclsWrite, http.MethodPost, "/v1/instances/{instance}/acls", http.StatusOK, s.createACLs)
 	route(a, "list-acls", aclsRead, http.MethodGet, "/v1/instances/{instance}/acls", http.StatusOK, s.listACLs)
 	route(a, "delete-acls", aclsWrite, http.MethodDelete, "/v1/instances/{instance}/acls", http.StatusOK, s.deleteACLs)
+	s.networkRoutes(a)
 
 	schemas := a.OpenAPI().Components.Schemas.Map()
 	plan := schemas["CreateInstance"].Properties["plan"]

@@ -43,6 +43,10 @@ const (
 	codeHostNotAllowed   code = "host-not-allowed"
 	codeHostsFull        code = "hosts-limit-reached"
 	codeNoSealer         code = "secrets-not-configured"
+	codeNetworkNotFound  code = "network-not-found"
+	codeNetworksFull     code = "networks-limit-reached"
+	codeMatchMissing     code = "if-match-missing"
+	codeMatchFailed      code = "if-match-failed"
 	codeRateLimited      code = "rate-limited"
 	codeTimeout          code = "request-timeout"
 	codeStore            code = "store-unavailable"
@@ -123,6 +127,14 @@ func kindOf(c code) problemKind {
 		return problemKind{status: http.StatusConflict, title: "Limit of host names reached", try: "weir host delete INSTANCE NAME"}
 	case codeNoSealer:
 		return problemKind{status: http.StatusConflict, title: "Secrets not configured", try: "give weir.yaml secrets.key_files on every gateway (openssl rand -hex 32)"}
+	case codeNetworkNotFound:
+		return problemKind{status: http.StatusNotFound, title: "Network not found", try: "weir network list INSTANCE"}
+	case codeNetworksFull:
+		return problemKind{status: http.StatusConflict, title: "Limit of networks reached", try: "weir network remove INSTANCE RANGE"}
+	case codeMatchMissing:
+		return problemKind{status: http.StatusPreconditionRequired, title: "If-Match is missing"}
+	case codeMatchFailed:
+		return problemKind{status: http.StatusPreconditionFailed, title: "Changed since it was read"}
 	case codeRateLimited:
 		return problemKind{status: http.StatusTooManyRequests, title: "Rate limited", retryable: true}
 	case codeTimeout:

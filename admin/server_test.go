@@ -85,6 +85,10 @@ func (f *fixture) outcome(method, path, role string, owner tenancy.TenantID) str
 		body = certificateFor(f.t, "kafka."+id+".example")
 	case method == http.MethodDelete && strings.Contains(path, "/hosts/"):
 		f.putHost(id, "kafka."+id+".example")
+	case method == http.MethodPost && strings.HasSuffix(path, "/networks/check"):
+		body = `{"address":"10.1.2.3"}`
+	case strings.HasSuffix(path, "/networks") && method != http.MethodDelete:
+		body = `{"allow":[{"cidr":"10.1.0.0/16"}]}`
 	case method == http.MethodPost && strings.HasSuffix(path, "/users"):
 		body = `{"name":"bob"}`
 	case method == http.MethodPost:

@@ -105,7 +105,7 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	a.admin.Endpoints, a.admin.Username = a.faces.endpoints, a.faces.username
 	a.admin.Sealer, a.admin.HostEndpoints, a.admin.OwnNames = a.sealer, a.faces.hostEndpoints, a.faces.names
 	a.admin.Mechanisms = []string{auth.ScramSHA512, auth.ScramSHA256, auth.Plain} // the recommended one first
-	a.admin.Plaintext = a.faces.plaintext
+	a.admin.Plaintext, a.admin.Defaults = a.faces.plaintext, a.defaults
 	a.admin.Ready = p.ready
 	handler, err := admin.New(a.admin)
 	if err != nil {
