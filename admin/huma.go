@@ -52,6 +52,7 @@ func (s *server) register(mux *http.ServeMux) ([]byte, error) {
 	route(a, "list-acls", aclsRead, http.MethodGet, "/v1/instances/{instance}/acls", http.StatusOK, s.listACLs)
 	route(a, "delete-acls", aclsWrite, http.MethodDelete, "/v1/instances/{instance}/acls", http.StatusOK, s.deleteACLs)
 	s.networkRoutes(a)
+	s.clientCARoutes(a)
 
 	schemas := a.OpenAPI().Components.Schemas.Map()
 	plan := schemas["CreateInstance"].Properties["plan"]

@@ -47,6 +47,8 @@ const (
 	codeNetworksFull     code = "networks-limit-reached"
 	codeMatchMissing     code = "if-match-missing"
 	codeMatchFailed      code = "if-match-failed"
+	codeClientCANotFound code = "client-ca-not-found"
+	codeClientCAsFull    code = "client-cas-limit-reached"
 	codeRateLimited      code = "rate-limited"
 	codeTimeout          code = "request-timeout"
 	codeStore            code = "store-unavailable"
@@ -135,6 +137,10 @@ func kindOf(c code) problemKind {
 		return problemKind{status: http.StatusPreconditionRequired, title: "If-Match is missing"}
 	case codeMatchFailed:
 		return problemKind{status: http.StatusPreconditionFailed, title: "Changed since it was read"}
+	case codeClientCANotFound:
+		return problemKind{status: http.StatusNotFound, title: "Client CA not found", try: "weir client-ca list INSTANCE"}
+	case codeClientCAsFull:
+		return problemKind{status: http.StatusConflict, title: "Limit of client CAs reached", try: "weir client-ca delete INSTANCE NAME"}
 	case codeRateLimited:
 		return problemKind{status: http.StatusTooManyRequests, title: "Rate limited", retryable: true}
 	case codeTimeout:

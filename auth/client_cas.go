@@ -24,6 +24,7 @@ type clientCA struct {
 	name    string
 	anchors map[anchorID]bool
 	rules   []tenancy.Rule // never empty
+	own     bool           // the rules are the client CA's, not the default
 }
 
 // anchorID is the SHA-256 fingerprint of a trust anchor.
@@ -44,7 +45,7 @@ func compileClientCAs(all []tenancy.ClientCA) *clientCAs {
 		if err != nil { // the store has none that is not; somebody else wrote it
 			continue
 		}
-		ca := clientCA{name: c.Name, anchors: make(map[anchorID]bool, len(anchors))}
+		ca := clientCA{name: c.Name, own: len(c.Rules) > 0, anchors: make(map[anchorID]bool, len(anchors))}
 		for _, a := range anchors {
 			ca.anchors[sha256.Sum256(a.Raw)] = true
 			cas.pool.AddCert(a)
@@ -96,7 +97,11 @@ func (cas *clientCAs) user(anchor anchorID, names certificateNames) (match, bool
 		for i, rule := range ca.rules {
 			for _, name := range names[rule.From] {
 				if user, ok := rule.User(name); ok {
-					return match{user: user, ca: ca.name, rule: i + 1}, true
+					m := match{user: user, ca: ca.name}
+					if ca.own {
+						m.rule = i + 1
+					}
+					return m, true
 				}
 			}
 		}

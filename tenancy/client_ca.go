@@ -26,17 +26,14 @@ const (
 	minRSABits     = 2048
 	minECDSABits   = 256
 	minRSAExponent = 3
+
+	pemCertificate = "CERTIFICATE"
+	pemCRL         = "X509 CRL"
 )
 
 // ErrClientCA is of a client CA that cannot be: the text says why, and repeats
 // nothing of a certificate but its subject.
 var ErrClientCA = errors.New("invalid client ca")
-
-// Check wraps ErrClientCA if there can be no such client CA.
-func (c ClientCA) Check() error {
-	_, _, err := c.Parse()
-	return err
-}
 
 // Parse checks a client CA and returns its trust anchors, and its CRLs, each
 // signed by one of them. The error wraps ErrClientCA.
@@ -76,7 +73,7 @@ func checkProofName(s string) error {
 // all, which has no business here.
 func ParseCertificates(text string, most int) ([]*x509.Certificate, error) {
 	var all []*x509.Certificate
-	err := eachPEM(text, "CERTIFICATE", func(der []byte) error {
+	err := eachPEM(text, pemCertificate, func(der []byte) error {
 		if len(all) == most {
 			return fmt.Errorf("more than %d certificates", most)
 		}
@@ -162,7 +159,7 @@ func parseCRLs(text string, anchors []*x509.Certificate) ([]*x509.RevocationList
 		return nil, fmt.Errorf("crls of %d bytes, at most %d", len(text), MaxCRLText)
 	}
 	var all []*x509.RevocationList
-	err := eachPEM(text, "X509 CRL", func(der []byte) error {
+	err := eachPEM(text, pemCRL, func(der []byte) error {
 		l, err := x509.ParseRevocationList(der)
 		if err != nil {
 			return fmt.Errorf("crl %d: %w", len(all)+1, err)
@@ -220,10 +217,17 @@ func (s *Store) ClientCAs(ctx context.Context, id InstanceID) ([]ClientCA, error
 // can be none like that, ErrNotFound without such an instance, ErrFull beyond
 // MaxClientCAs. With ErrUnannounced it was written all the same.
 func (s *Store) PutClientCA(ctx context.Context, id InstanceID, c ClientCA) (Revision, error) {
-	if err := c.Check(); err != nil {
+	anchors, crls, err := c.Parse()
+	if err != nil {
 		return 0, fmt.Errorf("instance %s: %w", id, err)
 	}
-	c.CreatedAt = c.CreatedAt.UTC().Round(0)
+	c.Certificates, c.CRLs, c.CreatedAt = "", "", c.CreatedAt.UTC().Round(0)
+	for _, a := range anchors { // anew, without what stood between them
+		c.Certificates += string(pem.EncodeToMemory(&pem.Block{Type: pemCertificate, Bytes: a.Raw}))
+	}
+	for _, l := range crls {
+		c.CRLs += string(pem.EncodeToMemory(&pem.Block{Type: pemCRL, Bytes: l.Raw}))
+	}
 	raw, err := json.Marshal(c)
 	if err != nil {
 		return 0, fmt.Errorf("client ca %s of instance %s: %w", c.Name, id, err)

@@ -40,7 +40,11 @@ type grammar struct {
 	Alias    aliasCmds    `cmd:"" help:"Hand existing names of the pool to an instance."`
 	Host     hostCmds     `cmd:"" help:"Manage the host names of an instance's own."`
 	ACL      aclCmds      `cmd:"" name:"acl" help:"Say what the users of an instance may do."`
-	Topic    topicCmds    `cmd:"" help:"Work with topics: produce, consume, list, create, delete."`
+
+	ClientCA       clientCACmds       `cmd:"" name:"client-ca" help:"Let clients prove who they are by certificates."`
+	Authentication authenticationCmds `cmd:"" help:"Say how clients must prove who they are."`
+
+	Topic topicCmds `cmd:"" help:"Work with topics: produce, consume, list, create, delete."`
 
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

@@ -204,3 +204,9 @@ func unreachable(what, addr string, err error) error {
 		err:     err,
 	}
 }
+
+// isProblem reports whether the server refused with that code.
+func isProblem(err error, code string) bool {
+	var p *api.Problem
+	return errors.As(err, &p) && p.Code == code
+}
