@@ -63,6 +63,9 @@ type world struct {
 	token string
 	// plaintext listeners instead of TLS, for clients that cannot do both at once.
 	plaintext bool
+	// balanced, if not empty, is what stands between clients and gateways: the SNI
+	// port that clients are told, and proxy_protocol of the listener.
+	balanced string
 }
 
 func newWorld(t *testing.T) *world {
@@ -136,8 +139,11 @@ func (w *world) start(name string) *gateway {
 	w.t.Helper()
 	g := &gateway{admin: fmt.Sprintf("127.0.0.1:%d", parts.FreePorts(w.t, 1)), log: filepath.Join(w.dir, name+".log")}
 	security := "tls: {certificate_file: ca.pem, key_file: key.pem}\n    sni: {domain: kafka.localhost}"
-	if w.plaintext {
+	switch {
+	case w.plaintext:
 		security = "plaintext: true"
+	case w.balanced != "":
+		security = "tls: {certificate_file: ca.pem, key_file: key.pem}\n    " + w.balanced
 	}
 	config := fmt.Sprintf(`
 redis: {url: "%s"}

@@ -1,9 +1,11 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"weir/proxy"
 	"weir/tenancy"
@@ -31,7 +33,7 @@ func (v *validator) proxyProtocol(at string, p *ProxyProtocolConfig) {
 		v.fail(at+".from", codeMissing, "at least one range is needed: where load balancers connect from, as 10.0.8.0/24")
 	}
 	for i, text := range p.From {
-		if _, err := parseRange(text); err != nil {
+		if _, err := parseBalancers(text); err != nil {
 			v.fail(fmt.Sprintf("%s.from[%d]", at, i), codeValue, "%s", err)
 		}
 	}
@@ -42,11 +44,15 @@ func (v *validator) proxyProtocol(at string, p *ProxyProtocolConfig) {
 
 func (v *validator) endpoint(at string, e *EndpointConfig) {
 	if v.required(at+".cloud", e.Cloud) {
-		switch err := tenancy.CheckName("name", e.Cloud); {
-		case e.Cloud == "aws" || e.Cloud == "azure" || e.Cloud == "gcp":
+		switch e.Cloud {
+		case tenancy.CloudAWS, tenancy.CloudAzure, tenancy.CloudGCP:
 			v.fail(at+".cloud", codeValue, "%q is read from its own TLV already; choose another name", e.Cloud)
-		case err != nil:
-			v.fail(at+".cloud", codeValue, "%s", err)
+		}
+		probe := tenancy.Network{Endpoint: tenancy.Endpoint{Cloud: e.Cloud, ID: "1"}}
+		for _, m := range probe.Mistakes() { // those of aws and the like are about the id
+			if m.Field == "cloud" {
+				v.fail(at+".cloud", codeValue, "%s", m.Why)
+			}
 		}
 	}
 	if v.required(at+".type", e.Type) {
@@ -63,22 +69,14 @@ func (v *validator) endpoint(at string, e *EndpointConfig) {
 	v.oneOf(at+".form", e.Form, formText, formUint32, formUint64)
 }
 
-// parseRange reads a range of addresses.
-func parseRange(text string) (netip.Prefix, error) {
-	p, err := netip.ParsePrefix(text)
-	if err != nil {
-		if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
-			return netip.Prefix{}, fmt.Errorf("%q is one address; write it as a range: %s/%d", text, a, a.BitLen())
-		}
-		return netip.Prefix{}, fmt.Errorf("%q is no range of addresses, as 10.0.8.0/24", text)
+// parseBalancers reads a range of addresses.
+func parseBalancers(text string) (netip.Prefix, error) {
+	p, err := tenancy.ParseRange(text)
+	if err == nil && p.Bits() == 0 {
+		return netip.Prefix{}, fmt.Errorf("%s is everybody: then anybody could say to be anybody", p)
 	}
-	switch {
-	case p.Addr().Is4In6():
-		return netip.Prefix{}, fmt.Errorf("%q: write IPv4 addresses as such", text)
-	case p.Bits() == 0:
-		return netip.Prefix{}, fmt.Errorf("%q is everybody: then anybody can say to be anybody", text)
-	case p.Masked() != p:
-		return netip.Prefix{}, fmt.Errorf("%q has bits behind its length; did you mean %s?", text, p.Masked())
+	if err != nil {
+		return netip.Prefix{}, errors.New(strings.TrimPrefix(err.Error(), tenancy.ErrNetwork.Error()+": "))
 	}
 	return p, nil
 }
@@ -90,7 +88,7 @@ func (c *ProxyProtocolConfig) balancers() *proxy.Balancers {
 	}
 	b := &proxy.Balancers{Required: c.Mode != modeAllowed}
 	for _, text := range c.From {
-		if p, err := parseRange(text); err == nil {
+		if p, err := parseBalancers(text); err == nil {
 			b.From = append(b.From, p)
 		}
 	}

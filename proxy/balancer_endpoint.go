@@ -44,17 +44,17 @@ func endpointIn(kind byte, value []byte, custom *EndpointTLV) (tenancy.Endpoint,
 		return tenancy.Endpoint{Cloud: custom.Cloud, ID: id}, err
 	case kind == tlvparse.PP2_TYPE_AWS && has(value, tlvparse.PP2_SUBTYPE_AWS_VPCE_ID):
 		id, err := textID(value[1:])
-		return tenancy.Endpoint{Cloud: "aws", ID: id}, err
+		return tenancy.Endpoint{Cloud: tenancy.CloudAWS, ID: id}, err
 	case kind == tlvparse.PP2_TYPE_AZURE && has(value, tlvparse.PP2_SUBTYPE_AZURE_PRIVATEENDPOINT_LINKID):
 		if len(value) != 1+4 {
 			return tenancy.Endpoint{}, fmt.Errorf("a link id of %d bytes, want 4", len(value)-1)
 		}
-		return tenancy.Endpoint{Cloud: "azure", ID: decimal(uint64(binary.LittleEndian.Uint32(value[1:])))}, nil
+		return tenancy.Endpoint{Cloud: tenancy.CloudAzure, ID: decimal(uint64(binary.LittleEndian.Uint32(value[1:])))}, nil
 	case kind == byte(tlvparse.PP2_TYPE_GCP):
 		if len(value) != 8 {
 			return tenancy.Endpoint{}, fmt.Errorf("a connection id of %d bytes, want 8", len(value))
 		}
-		return tenancy.Endpoint{Cloud: "gcp", ID: decimal(binary.BigEndian.Uint64(value))}, nil
+		return tenancy.Endpoint{Cloud: tenancy.CloudGCP, ID: decimal(binary.BigEndian.Uint64(value))}, nil
 	}
 	return tenancy.Endpoint{}, nil
 }

@@ -25,6 +25,7 @@ var debian = map[string]string{
 	"javac":        "openjdk-17-jdk-headless",
 	"mvn":          "maven",
 	"redis-server": "redis-server",
+	"haproxy":      "haproxy",
 	"kcat":         "kcat",
 	"python3":      "python3-venv",
 	"node":         "nodejs",
