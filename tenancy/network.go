@@ -100,10 +100,10 @@ func wrongRange(p netip.Prefix) string {
 }
 
 // customCloud is how a cloud may be called that is none of the known ones.
-var customCloud = regexp.MustCompile(`^[a-z0-9-]{1,32}$`) //nolint:gochecknoglobals // read-only table
+var customCloud = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
 
 // awsEndpoint is the id of an AWS VPC endpoint.
-var awsEndpoint = regexp.MustCompile(`^vpce-[0-9a-f]+$`) //nolint:gochecknoglobals // read-only table
+var awsEndpoint = regexp.MustCompile(`^vpce-[0-9a-f]+$`)
 
 // mistakes of an endpoint that is not zero. Ids are compared byte by byte, so
 // only the form in which a load balancer's header is read is right (package proxy).

@@ -39,6 +39,7 @@ type grammar struct {
 	User     userCmds     `cmd:"" help:"Manage the users of an instance."`
 	Alias    aliasCmds    `cmd:"" help:"Hand existing names of the pool to an instance."`
 	Host     hostCmds     `cmd:"" help:"Manage the host names of an instance's own."`
+	Network  networkCmds  `cmd:"" help:"Say from where an instance may be reached."`
 	ACL      aclCmds      `cmd:"" name:"acl" help:"Say what the users of an instance may do."`
 
 	ClientCA       clientCACmds       `cmd:"" name:"client-ca" help:"Let clients prove who they are by certificates."`

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -46,18 +47,25 @@ func (e *env) client() (*client, error) {
 // call sends body (nil: none) and decodes the answer into out (nil: dropped).
 // A refusal comes back as *api.Problem.
 func (c *client) call(ctx context.Context, method, path string, body, out any) error {
+	_, err := c.callWith(ctx, method, path, nil, body, out)
+	return err
+}
+
+// callWith is call with more headers; it returns those of the answer.
+func (c *client) callWith(ctx context.Context, method, path string, header http.Header, body, out any) (http.Header, error) {
 	var sent io.Reader
 	if body != nil {
 		raw, err := json.Marshal(body)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		sent = bytes.NewReader(raw)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, sent)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	maps.Copy(req.Header, header)
 	req.Header.Set("Authorization", "Bearer "+c.token)
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -65,16 +73,16 @@ func (c *client) call(ctx context.Context, method, path string, body, out any) e
 	resp, err := c.http.Do(req)
 	if err != nil {
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
-		return unreachable("the gateway's management", c.base, err)
+		return nil, unreachable("the gateway's management", c.base, err)
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return fmt.Errorf("reading the answer of %s: %w", c.base, err)
+		return nil, fmt.Errorf("reading the answer of %s: %w", c.base, err)
 	}
-	return decode(resp, raw, c.base, out)
+	return resp.Header, decode(resp, raw, c.base, out)
 }
 
 func decode(resp *http.Response, raw []byte, base string, out any) error {
