@@ -21,6 +21,7 @@ type Config struct {
 	Store     *tenancy.Store
 	Directory *tenancy.Directory
 	Pools     map[string]Pool // by name
+	Issuers   Issuers
 	Gatherer  prometheus.Gatherer
 	Log       *slog.Logger
 	Now       func() time.Time // time.Now if nil
@@ -69,6 +70,7 @@ func (c Config) check() error {
 	}
 	missing("Store", c.Store == nil)
 	missing("Directory", c.Directory == nil)
+	missing("Issuers", c.Issuers == nil)
 	missing("Gatherer", c.Gatherer == nil)
 	missing("Log", c.Log == nil)
 	missing("Plans", len(c.Plans) == 0)

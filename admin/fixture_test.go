@@ -31,6 +31,7 @@ type fixture struct {
 	store     *tenancy.Store
 	directory *tenancy.Directory
 	handler   http.Handler
+	issuers   fakeIssuers
 	log       *syncBuffer // everything that was logged, as JSON
 	made      int         // instances, for ids
 }
@@ -65,6 +66,7 @@ func newFixture(t *testing.T) *fixture {
 		Store:       f.store,
 		Directory:   f.directory,
 		Pools:       map[string]Pool{testPool: f.pool},
+		Issuers:     &f.issuers,
 		Gatherer:    prometheus.NewRegistry(),
 		Log:         logger,
 		TokenKey:    bytes.Repeat([]byte("k"), 32),

@@ -53,6 +53,7 @@ func (s *server) register(mux *http.ServeMux) ([]byte, error) {
 	route(a, "delete-acls", aclsWrite, http.MethodDelete, "/v1/instances/{instance}/acls", http.StatusOK, s.deleteACLs)
 	s.networkRoutes(a)
 	s.clientCARoutes(a)
+	s.issuerRoutes(a)
 
 	schemas := a.OpenAPI().Components.Schemas.Map()
 	plan := schemas["CreateInstance"].Properties["plan"]

@@ -49,6 +49,10 @@ const (
 	codeMatchFailed      code = "if-match-failed"
 	codeClientCANotFound code = "client-ca-not-found"
 	codeClientCAsFull    code = "client-cas-limit-reached"
+	codeIssuerNotFound   code = "issuer-not-found"
+	codeIssuerNotAllowed code = "issuer-not-allowed"
+	codeIssuerTaken      code = "issuer-taken"
+	codeIssuersFull      code = "issuers-limit-reached"
 	codeRateLimited      code = "rate-limited"
 	codeTimeout          code = "request-timeout"
 	codeStore            code = "store-unavailable"
@@ -141,6 +145,14 @@ func kindOf(c code) problemKind { //nolint:funlen // a table
 		return problemKind{status: http.StatusNotFound, title: "Client CA not found", try: "weir client-ca list INSTANCE"}
 	case codeClientCAsFull:
 		return problemKind{status: http.StatusConflict, title: "Limit of client CAs reached", try: "weir client-ca delete INSTANCE NAME"}
+	case codeIssuerNotFound:
+		return problemKind{status: http.StatusNotFound, title: "Issuer not found", try: "weir issuer list INSTANCE"}
+	case codeIssuerNotAllowed:
+		return problemKind{status: http.StatusUnprocessableEntity, title: "Issuer not allowed", try: "ask the operator to add it to auth.issuers in weir.yaml"}
+	case codeIssuerTaken:
+		return problemKind{status: http.StatusConflict, title: "Issuer is there already", try: "weir issuer list INSTANCE"}
+	case codeIssuersFull:
+		return problemKind{status: http.StatusConflict, title: "Limit of issuers reached", try: "weir issuer delete INSTANCE NAME"}
 	case codeRateLimited:
 		return problemKind{status: http.StatusTooManyRequests, title: "Rate limited", retryable: true}
 	case codeTimeout:

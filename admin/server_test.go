@@ -89,6 +89,13 @@ func (f *fixture) outcome(method, path, role string, owner tenancy.TenantID) str
 		body = `{"address":"10.1.2.3"}`
 	case strings.HasSuffix(path, "/networks") && method != http.MethodDelete:
 		body = `{"allow":[{"cidr":"10.1.0.0/16"}]}`
+	case strings.HasSuffix(path, "/issuers/check"):
+		body = `{"token":"a.b.c"}`
+	case strings.Contains(path, "/issuers/"):
+		if method != http.MethodPut {
+			f.putIssuer(id, "bills")
+		}
+		body = `{"url":"https://login.example.com/bills","audiences":["kafka"]}`
 	case method == http.MethodPost && strings.HasSuffix(path, "/users"):
 		body = `{"name":"bob"}`
 	case method == http.MethodPost:

@@ -48,6 +48,12 @@ type Config struct {
 	// Defaults of a plan; of "", those of the default plan. It must not block; any
 	// goroutine. The zero Defaults for every plan if nil.
 	Defaults func(plan string) Defaults
+	// Issuers whose tokens instances may believe. OAUTHBEARER is offered if there
+	// are any; each must have passed Check.
+	Issuers []AllowedIssuer
+	// KeyAge is for how long an issuer's keys are believed without asking it again.
+	// DefaultKeyAge if zero.
+	KeyAge time.Duration
 }
 
 // Defaults are what a plan says where an instance says nothing.
@@ -72,6 +78,7 @@ type Authenticator struct {
 	limiter  *limiter
 	verifier *verifier
 	nobodys  [64]byte // keys that nothing matches; random, immutable
+	keys     *keyring // nil: OAUTHBEARER is not offered
 }
 
 // New returns an authenticator.
@@ -99,6 +106,9 @@ func New(cfg Config) *Authenticator {
 	}
 	a.verifier = newVerifier(a.now)
 	rand.Read(a.nobodys[:])
+	if len(cfg.Issuers) > 0 {
+		a.keys = newKeyring(cfg.Issuers, cfg.KeyAge, a.now, a.log)
+	}
 	if len(a.pepper) == 0 {
 		a.log.Warn("no pepper is configured: the salts of unknown users differ between gateways; give all gateways the same one")
 		a.pepper = randomKey()
@@ -107,7 +117,13 @@ func New(cfg Config) *Authenticator {
 }
 
 // Mechanisms that clients may choose, in the order in which to list them.
-func (a *Authenticator) Mechanisms() []string { return []string{ScramSHA256, ScramSHA512, Plain} }
+func (a *Authenticator) Mechanisms() []string {
+	all := []string{ScramSHA256, ScramSHA512, Plain}
+	if a.keys != nil {
+		all = append(all, OAuthBearer)
+	}
+	return all
+}
 
 // Peer is what is known of the client before it authenticates.
 type Peer struct {

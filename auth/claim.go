@@ -20,6 +20,7 @@ type claim struct {
 	target   tenancy.InstanceID // the instance that was named, part of the client's message
 	user     string             // a copy, so as not to keep the client's message; "" if there is no such user
 	creds    pair               // that it may be proved by; always two
+	unproved string             // whom a token names before it is believed: to count by, never to log
 	refusal  Reason             // why it fails even with the right password; "" if it does not
 }
 

@@ -5,6 +5,7 @@ import "weir/tenancy"
 // access is what this package makes of a tenancy.Access, once. Immutable.
 type access struct {
 	clientCAs *clientCAs
+	issuers   map[string]*issuer // by URL
 }
 
 // compiled returns what was made of a view's access. Any goroutine.
@@ -13,5 +14,5 @@ func compiled(a *tenancy.Access) *access {
 }
 
 func compileAccess(a *tenancy.Access) *access {
-	return &access{clientCAs: compileClientCAs(a.ClientCAs)}
+	return &access{clientCAs: compileClientCAs(a.ClientCAs), issuers: compileIssuers(a.Issuers)}
 }

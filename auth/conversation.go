@@ -1,6 +1,8 @@
 package auth
 
-// maxToken bounds a token of any mechanism, in bytes. Kafka's clients send
+import "cmp"
+
+// maxToken bounds a token of any mechanism but OAUTHBEARER, in bytes. Kafka's clients send
 // some 150; the largest that can be right is PLAIN with two names of 255
 // bytes and a password of 256.
 const maxToken = 4096
@@ -29,6 +31,8 @@ type Conversation struct {
 	claim  claim
 	proved Principal
 	proof  Proof
+
+	charged bool // the failure has been counted
 }
 
 // Start begins a conversation; ok is false for a mechanism that is not listed.
@@ -39,6 +43,11 @@ func (a *Authenticator) Start(mechanism string, peer Peer) (c *Conversation, ok 
 		c.next = c.plain
 	case ScramSHA256, ScramSHA512:
 		c.next = c.scramFirst
+	case OAuthBearer:
+		if a.keys == nil {
+			return nil, false
+		}
+		c.next = c.bearerFirst
 	default:
 		return nil, false
 	}
@@ -56,7 +65,7 @@ func (c *Conversation) Step(token []byte) (reply []byte, done bool, err error) {
 		return nil, false, c.failure(ReasonConversationEnded)
 	}
 	var o outcome
-	if len(token) > maxToken {
+	if len(token) > c.maxToken() {
 		o = refuse(c.admit(ReasonMalformed))
 	} else {
 		o = run(token)
@@ -66,11 +75,21 @@ func (c *Conversation) Step(token []byte) (reply []byte, done bool, err error) {
 			return o.reply, true, nil
 		}
 	} else if o.next != nil {
+		if o.why != "" { // refused, but the client has a last word
+			c.charge(o.why)
+		}
 		c.next = o.next
 		return o.reply, false, nil
 	}
 	c.charge(o.why)
 	return nil, false, c.failure(o.why)
+}
+
+func (c *Conversation) maxToken() int {
+	if c.mechanism == OAuthBearer {
+		return maxBearer
+	}
+	return maxToken
 }
 
 // Principal is who was proved; valid after done, zero before.
@@ -117,8 +136,12 @@ func (c *Conversation) settle(proof Proof) Reason {
 
 // charge counts a failure against the client, unless nothing was checked.
 func (c *Conversation) charge(why Reason) {
+	if c.charged {
+		return
+	}
+	c.charged = true
 	switch why {
-	case ReasonRateLimited, ReasonBusy, ReasonNonceUnobtainable:
+	case ReasonRateLimited, ReasonBusy, ReasonNonceUnobtainable, ReasonKeysUnavailable:
 	default:
 		c.auth.limiter.failed(c.auth.now(), c.attempt())
 	}
@@ -133,7 +156,7 @@ func (c *Conversation) attempt() attempt {
 	} else if id == "" {
 		id = c.peer.Instance
 	}
-	return newAttempt(c.peer.From.Addr, id, c.claim.user)
+	return newAttempt(c.peer.From.Addr, id, cmp.Or(c.claim.user, c.claim.unproved))
 }
 
 // byPassword is the outcome of a right proof by one of the user's passwords.

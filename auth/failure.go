@@ -41,6 +41,14 @@ const (
 	ReasonRevoked           Reason = "revoked"            // lost its right between the first and the last step
 	ReasonMechanism         Reason = "mechanism-refused"  // the instance's policy does not have it
 	ReasonSASLRequired      Reason = "sasl-required"      // the instance's policy: a certificate alone is not enough
+	ReasonTokenMalformed    Reason = "token-malformed"    // no JWT that we read: its form, algorithm, type, or a critical extension
+	ReasonIssuerUnknown     Reason = "token-issuer"       // of no issuer of the instance that the operator allows
+	ReasonKeyUnknown        Reason = "token-key"          // signed with a key that its issuer does not publish
+	ReasonKeysUnavailable   Reason = "token-keys-missing" // the issuer's keys cannot be fetched; nothing was checked
+	ReasonSignature         Reason = "token-signature"    // not signed by the key that it names
+	ReasonTokenExpired      Reason = "token-expired"      // its end has passed
+	ReasonTokenEarly        Reason = "token-early"        // from the future: nbf or iat
+	ReasonTokenClaim        Reason = "token-claim"        // audience, scope or a claim is not as the instance wants it
 	ReasonConversationEnded Reason = "conversation-ended" // Step after success or failure
 	ReasonNonceUnobtainable Reason = "nonce-unobtainable" // Config.Rand failed
 )

@@ -20,7 +20,7 @@ type Config struct {
 	Listeners []ListenerConfig `yaml:"listeners"`
 	// Admin is the management face: REST, metrics, health.
 	Admin AdminConfig `yaml:"admin"`
-	// Auth is about the passwords of Kafka clients.
+	// Auth is about how Kafka clients prove who they are.
 	Auth AuthConfig `yaml:"auth"`
 	// Secrets is about what gateways keep in Redis and must be able to read again.
 	Secrets SecretsConfig `yaml:"secrets"`
@@ -199,11 +199,32 @@ type AdminConfig struct {
 	ClientCAFile string `yaml:"client_ca_file"`
 }
 
-// AuthConfig is about the passwords of Kafka clients.
+// AuthConfig is about how Kafka clients prove who they are.
 type AuthConfig struct {
 	// PepperFile holds a secret of at least 16 bytes, the same on every gateway,
 	// that makes unknown users look like known ones.
 	PepperFile string `yaml:"pepper_file"`
+	// Issuers are the OAuth 2.0 authorization servers that tenants may believe, and
+	// the only addresses from which keys of tokens are fetched. Optional; without
+	// any, OAUTHBEARER is not offered.
+	Issuers []IssuerConfig `yaml:"issuers"`
+}
+
+// IssuerConfig allows tenants an issuer, or all below an address.
+type IssuerConfig struct {
+	// URL of the issuer, as the iss of its tokens; or the beginning of such URLs, if
+	// it ends in "/". https; http only for a loopback address that private has.
+	URL string `yaml:"url"`
+	// JWKS are further addresses at which its keys may be, in the same form.
+	// Optional; those below url may be used anyway.
+	JWKS []string `yaml:"jwks"`
+	// CAFile holds the PEM certificates to trust. Optional; the system's if empty.
+	CAFile string `yaml:"ca_file"`
+	// Private are ranges of addresses that are not public and may be dialed for it.
+	// Optional; nothing private, local or of a cloud's metadata is dialed otherwise.
+	Private []string `yaml:"private"`
+	// ClockSkew is how far its clock may be ahead. Optional; 30s if zero.
+	ClockSkew time.Duration `yaml:"clock_skew"`
 }
 
 // SecretsConfig is about secrets in Redis: the keys of instances' own

@@ -32,6 +32,7 @@ type assembly struct {
 	rdb     redis.UniversalClient
 	pepper  []byte
 	sealer  *tenancy.Sealer // nil: nothing is sealed
+	issuers []auth.AllowedIssuer
 	pools   []upstream.Config
 	faces   *faces
 	// defaults of plans are auth's; may be nil.
@@ -96,7 +97,8 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	}
 
 	a.proxy.Directory, a.proxy.Pools, a.proxy.Store, a.proxy.Sealer = p.directory, p.pools, p.store, a.sealer
-	a.proxy.Auth = auth.New(auth.Config{Directory: p.directory, Log: a.log, Pepper: a.pepper, Defaults: a.defaults})
+	a.proxy.Auth = auth.New(auth.Config{Directory: p.directory, Log: a.log, Pepper: a.pepper, Defaults: a.defaults, Issuers: a.issuers})
+	p.directory.Watch(a.proxy.Auth.Prepare)
 	a.proxy.Registry, a.proxy.Log = registry, a.log
 	a.proxy.Listeners = a.faces.listeners
 
@@ -106,6 +108,10 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	a.admin.Sealer, a.admin.HostEndpoints, a.admin.OwnNames = a.sealer, a.faces.hostEndpoints, a.faces.names
 	a.admin.Mechanisms = []string{auth.ScramSHA512, auth.ScramSHA256, auth.Plain} // the recommended one first
 	a.admin.Plaintext, a.admin.Defaults = a.faces.plaintext, a.defaults
+	a.admin.Issuers = a.proxy.Auth
+	if len(a.issuers) > 0 {
+		a.admin.Mechanisms = append(a.admin.Mechanisms, auth.OAuthBearer)
+	}
 	a.admin.Ready = p.ready
 	handler, err := admin.New(a.admin)
 	if err != nil {

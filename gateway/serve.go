@@ -61,6 +61,9 @@ func (c *Config) assemble(log *slog.Logger, version string) (*assembly, error) {
 	if a.sealer, err = c.sealer(); err != nil {
 		return nil, err
 	}
+	if a.issuers, err = c.issuers(); err != nil {
+		return nil, err
+	}
 	if a.pepper, err = readSecret(c.dir, c.Auth.PepperFile); err != nil {
 		return nil, err
 	}

@@ -90,6 +90,7 @@ func (v *validator) config(c *Config) {
 	if v.required("auth.pepper_file", c.Auth.PepperFile) {
 		v.secret("auth.pepper_file", c.Auth.PepperFile, minPepperBytes)
 	}
+	v.issuers(c.Auth.Issuers)
 	for i, file := range c.Secrets.KeyFiles {
 		v.secret(fmt.Sprintf("secrets.key_files[%d]", i), file, minSealKeyBytes)
 	}

@@ -17,6 +17,9 @@ import (
 // maxPasswordFile is more than any password that is accepted.
 const maxPasswordFile = 4 << 10
 
+// maxTokenFile is more than any bearer token that is looked at.
+const maxTokenFile = 16<<10 + 2
+
 type userCmds struct {
 	Create userCreateCmd `cmd:"" help:"Create a user and the files to connect as it."`
 	List   userListCmd   `cmd:"" help:"List an instance's users."`
@@ -185,27 +188,30 @@ func isTerminal(f *os.File) bool {
 // password reads a secret from a file or stdin: never from a flag, where the
 // process list and the shell's history would show it.
 func (e *env) password(file string) (string, error) {
-	var r io.Reader
-	switch file {
-	case "":
+	if file == "" {
 		return "", nil
-	case "-":
-		r = e.in
-	default:
+	}
+	return e.secretFile("--password-file", file, maxPasswordFile)
+}
+
+// secretFile reads what a flag's file holds, - for stdin, without the line's end.
+func (e *env) secretFile(flag, file string, most int64) (string, error) {
+	r := e.in
+	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {
-			return "", unreadable("--password-file", file, err)
+			return "", unreadable(flag, file, err)
 		}
 		defer f.Close()
 		r = f
 	}
-	raw, err := io.ReadAll(io.LimitReader(r, maxPasswordFile))
+	raw, err := io.ReadAll(io.LimitReader(r, most))
 	if err != nil {
-		return "", fmt.Errorf("reading the password: %w", err)
+		return "", fmt.Errorf("reading the file of %s: %w", flag, err)
 	}
-	password := strings.TrimRight(string(raw), "\r\n")
-	if password == "" {
-		return "", &failure{code: "usage", message: "the password file is empty", exit: exitUsage}
+	secret := strings.TrimRight(string(raw), "\r\n")
+	if secret == "" {
+		return "", &failure{code: "usage", message: "the file of " + flag + " is empty", exit: exitUsage}
 	}
-	return password, nil
+	return secret, nil
 }
