@@ -21,6 +21,7 @@ type claim struct {
 	user     string             // a copy, so as not to keep the client's message; "" if there is no such user
 	creds    pair               // that it may be proved by; always two
 	unproved string             // whom a token names before it is believed: to count by, never to log
+	key      tenancy.Key        // that it may be proved by, if the client named one
 	refusal  Reason             // why it fails even with the right password; "" if it does not
 }
 
@@ -31,33 +32,48 @@ type claim struct {
 // An account that may not log in at the moment keeps its real credential: its
 // salt must not change when it is disabled or its instance is suspended.
 func (a *Authenticator) resolve(mechanism string, peer Peer, name string) claim {
-	user, target, mismatch := name, peer.Instance, false
+	user, target, mismatch := place(peer, name)
+	// Made for known accounts too, to be the same work.
+	c := claim{target: target, creds: a.alone(phantom(a.pepper, mechanism, target, user))}
+	view, why := a.instance(&c, mismatch)
+	if why != "" {
+		c.refusal = why
+		return c
+	}
+	a.account(&c, mechanism, view, user, peer.From)
+	return c
+}
+
+// place splits a name as a client sent it. mismatch says that name and endpoint
+// disagree: then user is the whole name, nobody's.
+func place(peer Peer, name string) (user string, target tenancy.InstanceID, mismatch bool) {
+	user, target = name, peer.Instance
 	if i := strings.LastIndexByte(name, '@'); i >= 0 { // no user name has an '@'
 		switch suffix := tenancy.InstanceID(name[i+1:]); target {
 		case "", suffix:
 			user, target = name[:i], suffix
 		default:
-			mismatch = true // user stays the whole name: nobody's
+			mismatch = true
 		}
 	}
-	// Made for known accounts too, to be the same work.
-	c := claim{target: target, creds: a.alone(phantom(a.pepper, mechanism, target, user))}
+	return user, target, mismatch
+}
 
-	view, ok := a.directory.View(target)
+// instance finds the claim's target, or says why nobody can log in there.
+func (a *Authenticator) instance(c *claim, mismatch bool) (*tenancy.View, Reason) {
+	view, ok := a.directory.View(c.target)
 	if ok {
 		c.instance = view.Instance.ID
 	}
 	switch {
-	case target == "":
-		c.refusal = ReasonInstanceMissing
+	case c.target == "":
+		return nil, ReasonInstanceMissing
 	case !ok:
-		c.refusal = ReasonInstanceUnknown
+		return nil, ReasonInstanceUnknown
 	case mismatch:
-		c.refusal = ReasonInstanceMismatch
-	default:
-		a.account(&c, mechanism, view, user, peer.From)
+		return nil, ReasonInstanceMismatch
 	}
-	return c
+	return view, ""
 }
 
 // alone makes a pair of one credential.
@@ -73,6 +89,9 @@ func (a *Authenticator) account(c *claim, mechanism string, view *tenancy.View, 
 	user, ok := view.Users[name]
 	if !ok {
 		c.refusal = ReasonUserUnknown
+		if _, isKey := view.Access.Keys[name]; isKey {
+			c.refusal = ReasonMechanismUnset // keys are for PLAIN
+		}
 		return
 	}
 	c.user = strings.Clone(name)
@@ -83,16 +102,24 @@ func (a *Authenticator) account(c *claim, mechanism string, view *tenancy.View, 
 	case 2:
 		c.creds, c.refusal = creds, ""
 	}
+	if why := a.barred(view, user, from); why != "" {
+		c.refusal = why
+	}
+}
+
+// barred says why a user may not log in from there whatever it proves, "" if it may.
+func (a *Authenticator) barred(view *tenancy.View, user tenancy.User, from tenancy.From) Reason {
 	switch state := view.Instance.State; {
 	case !a.reachable(view, from):
-		c.refusal = ReasonNetwork
+		return ReasonNetwork
 	case state == tenancy.StateSuspended:
-		c.refusal = ReasonInstanceSuspended
+		return ReasonInstanceSuspended
 	case state != tenancy.StateActive:
-		c.refusal = ReasonInstanceDeleting
+		return ReasonInstanceDeleting
 	case user.Disabled:
-		c.refusal = ReasonUserDisabled
+		return ReasonUserDisabled
 	case ended(user.ExpiresAt, a.now()):
-		c.refusal = ReasonExpired
+		return ReasonExpired
 	}
+	return ""
 }

@@ -156,7 +156,9 @@ func (c *Conversation) attempt() attempt {
 	} else if id == "" {
 		id = c.peer.Instance
 	}
-	return newAttempt(c.peer.From.Addr, id, cmp.Or(c.claim.user, c.claim.unproved))
+	// A key has a bucket of its own: a wrong one in a few pods shuts out neither its
+	// user nor the user's other keys.
+	return newAttempt(c.peer.From.Addr, id, cmp.Or(c.claim.key.ID, c.claim.user, c.claim.unproved))
 }
 
 // byPassword is the outcome of a right proof by one of the user's passwords.

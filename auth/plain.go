@@ -8,11 +8,15 @@ import (
 )
 
 // plain is the only step of PLAIN (RFC 4616): authzid NUL authcid NUL password.
-// The password is checked against the account's SCRAM keys.
+// The password is checked against the account's SCRAM keys, or as the secret of the
+// API key that the name is.
 func (c *Conversation) plain(token []byte) outcome {
 	authzid, name, password, ok := parsePlain(token)
 	if !ok {
 		return refuse(c.admit(ReasonMalformed))
+	}
+	if isKey(string(name)) && (len(authzid) == 0 || bytes.Equal(authzid, name)) {
+		return c.plainKey(string(name), string(password))
 	}
 	if why := c.identify(Plain, string(name)); why != "" {
 		return refuse(why)

@@ -78,7 +78,7 @@ func (a *Authenticator) Check(p Principal, proof Proof, peer Peer) Reason {
 	if user.Disabled || !ok && !proof.byItself() {
 		return ReasonRevoked
 	}
-	if why := a.holds(user, proof); why != "" {
+	if why := a.holds(view, user, proof); why != "" {
 		return why
 	}
 	if why := proof.token.check(view, p); why != "" {
@@ -104,9 +104,12 @@ func (p Proof) satisfies(policy tenancy.Authentication) Reason {
 }
 
 // holds says why a user, or what of it opened the session, does not count any more.
-func (a *Authenticator) holds(user tenancy.User, proof Proof) Reason {
+func (a *Authenticator) holds(view *tenancy.View, user tenancy.User, proof Proof) Reason {
 	if ended(user.ExpiresAt, a.now()) {
 		return ReasonExpired
+	}
+	if proof.key != "" {
+		return a.keyHolds(view, user, proof.key)
 	}
 	switch proof.Mechanism {
 	case Plain, ScramSHA256, ScramSHA512:

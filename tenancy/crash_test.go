@@ -293,7 +293,7 @@ func TestScriptsCanBeRepeated(t *testing.T) {
 	_, rdb := newRedis(t)
 	s := newStore(rdb)
 	mustCreate(t, s, someInstance("orders"))
-	key := []string{recordKey("orders")}
+	key := []string{recordKey("orders"), settingsKey("orders", settingsKeys)}
 	repeat := func(what string, script *redis.Script, args ...any) {
 		t.Helper()
 		for range 2 {

@@ -65,13 +65,17 @@ func NewClusterID(rand io.Reader) (string, error) {
 }
 
 // ParseUserName checks a user's name: [A-Za-z0-9._-]{1,64}. Without '@', because
-// clients without SNI log in as user@instance.
+// clients without SNI log in as user@instance; and not of the form of an API key's
+// id, which clients send in the same place ([IsKeyID]).
 func ParseUserName(s string) (string, error) {
 	if s == "" || len(s) > maxUserLen {
 		return "", fmt.Errorf("user name %.80q has %d characters: use 1 to %d", s, len(s), maxUserLen)
 	}
 	if i := strings.IndexFunc(s, func(r rune) bool { return !isAlnum(r) && r != '.' && r != '_' && r != '-' }); i >= 0 {
 		return "", fmt.Errorf("user name %q: character %d is not one of A-Z a-z 0-9 . _ -", s, i+1)
+	}
+	if IsKeyID(s) {
+		return "", fmt.Errorf("user name %q reads as the id of an API key: choose another", s)
 	}
 	return s, nil
 }

@@ -56,6 +56,12 @@ func TestParseUserName(t *testing.T) {
 		{strings.Repeat("z", 64), ""},
 		{"", "has 0 characters: use 1 to 64"},
 		{strings.Repeat("z", 65), "has 65 characters"},
+		{"key-", ""},
+		{"key-account", ""},
+		{"key-abcdefghijklmno", ""},
+		{"key-abcdefghijklmno1", ""}, // 1 is no digit of base32
+		{"Key-abcdefghijklmnop", ""},
+		{"key-abcdefghijkl2567", "reads as the id of an API key"},
 		{"a@b", "character 2"},
 		{"a b", "character 2"},
 		{"é", "character 1"},

@@ -30,12 +30,12 @@ func (s *Store) PutUser(ctx context.Context, id InstanceID, u User) (User, Revis
 	return u, rev, err
 }
 
-// DeleteUser removes a user; ErrNotFound if there is none.
+// DeleteUser removes a user with its API keys; ErrNotFound if there is none.
 func (s *Store) DeleteUser(ctx context.Context, id InstanceID, name string) (Revision, error) {
 	return s.writeUser(ctx, id, name, nil, 0)
 }
 
-// DeleteUserVersion removes a user if nobody has changed it since it was read;
+// DeleteUserVersion removes a user with its API keys if nobody has changed it since it was read;
 // ErrNotFound if there is none, ErrConflict if its version is another.
 func (s *Store) DeleteUserVersion(ctx context.Context, id InstanceID, name string, version int64) (Revision, error) {
 	return s.writeUser(ctx, id, name, nil, version)
@@ -47,7 +47,8 @@ func (s *Store) writeUser(ctx context.Context, id InstanceID, name string, raw [
 	if _, err := s.announce(ctx, intent, id, indexKeep); err != nil {
 		return 0, err
 	}
-	answer, err := s.run(ctx, s.scripts.user, []string{recordKey(id)}, newStamp(), name, raw, expect, MaxUsers).Text()
+	keys := []string{recordKey(id), settingsKey(id, settingsKeys)}
+	answer, err := s.run(ctx, s.scripts.user, keys, newStamp(), name, raw, expect, MaxUsers).Text()
 	if err != nil {
 		return 0, fmt.Errorf("writing user %s of instance %s: %w", name, id, err)
 	}

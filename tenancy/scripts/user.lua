@@ -1,5 +1,6 @@
--- Creates, replaces or removes one user of an instance.
--- KEYS: record
+-- Creates, replaces or removes one user of an instance. Its API keys go with it: they
+-- must not open what somebody else gets under its name.
+-- KEYS: record, API keys
 -- ARGV: 1 stamp, unique to this write
 --       2 user name
 --       3 the new user, JSON; "" removes it
@@ -17,6 +18,12 @@ if ARGV[3] == '' then
   if not cur[3] then return 'missing' end
   if ARGV[4] ~= '0' and cjson.decode(cur[3])['version'] ~= tonumber(ARGV[4]) then return 'conflict' end
   redis.call('HDEL', KEYS[1], field)
+  local keys = redis.call('HGETALL', KEYS[2])
+  for i = 1, #keys, 2 do
+    if cjson.decode(keys[i + 1])['user'] == ARGV[2] then
+      redis.call('HDEL', KEYS[2], keys[i])
+    end
+  end
 else
   if ARGV[4] == '0' then
     if cur[3] then return 'exists' end
