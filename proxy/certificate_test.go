@@ -22,14 +22,21 @@ import (
 // user is the common name.
 func (r *rig) trust(id string, ca *certs.CA, crls string) {
 	r.t.Helper()
-	rev, err := r.store.PutClientCA(r.t.Context(), tenancy.InstanceID("i-"+id), tenancy.ClientCA{
-		Name: "main", Certificates: ca.PEM(), CRLs: crls, CreatedAt: time.Now(),
-		Rules: []tenancy.CertificateRule{{From: tenancy.FromCommonName}},
-	})
+	of := clientCA("main", ca)
+	of.CRLs = crls
+	rev, err := r.store.PutClientCA(r.t.Context(), tenancy.InstanceID("i-"+id), of)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.inForce(rev)
+}
+
+func clientCA(name string, ca *certs.CA) tenancy.ClientCA {
+	return tenancy.ClientCA{Name: name, Certificates: ca.PEM(), CreatedAt: time.Now(), Rules: ruleOf("common-name", "", "")}
+}
+
+func ruleOf(from, pattern, user string) []tenancy.CertificateRule {
+	return []tenancy.CertificateRule{{From: from, Pattern: pattern, User: user}}
 }
 
 func (r *rig) policy(id string, a tenancy.Authentication) {
