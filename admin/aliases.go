@@ -47,10 +47,15 @@ func (s *server) createAliases(ctx context.Context, in *createAliasesInput) (*cr
 	if err = s.written(ctx, err); err != nil {
 		return nil, s.aliasRefused(ctx, err, i)
 	}
-	return &createAliasesOutput{
+	rev, whole := s.identified(ctx, i, rev)
+	out := &createAliasesOutput{
 		Revision: strconv.FormatInt(int64(rev), 10),
 		Body:     api.CreatedAliases{Items: items, ReadyOn: s.applied(ctx, rev)},
-	}, nil
+	}
+	if !whole {
+		out.Body.ReadyOn.Gateways = 0
+	}
+	return out, nil
 }
 
 // aliasRefused translates the store's refusal; it says of which name.
@@ -111,5 +116,6 @@ func (s *server) deleteAlias(ctx context.Context, in *aliasPath) (*revisionOutpu
 		return nil, s.changed(ctx, err, i.ID, "")
 	}
 	s.applied(ctx, rev)
+	s.identified(ctx, i, rev) // after its connections, which have no use for an error
 	return &revisionOutput{Revision: strconv.FormatInt(int64(rev), 10)}, nil
 }

@@ -22,10 +22,12 @@ type Config struct {
 	Directory *tenancy.Directory
 	Pools     map[string]Pool // by name
 	Issuers   Issuers
-	Gatherer  prometheus.Gatherer
-	Log       *slog.Logger
-	Now       func() time.Time // time.Now if nil
-	Rand      io.Reader        // crypto/rand if nil
+	// Identities are the instances' principals in pools that want them; nil: none do.
+	Identities *Identities
+	Gatherer   prometheus.Gatherer
+	Log        *slog.Logger
+	Now        func() time.Time // time.Now if nil
+	Rand       io.Reader        // crypto/rand if nil
 	// TokenKey signs and verifies bearer tokens (HS256), at least 32 bytes.
 	TokenKey []byte
 	// Plans that instances may have, the first is the default.

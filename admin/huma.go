@@ -38,6 +38,7 @@ func (s *server) register(mux *http.ServeMux) ([]byte, error) {
 	route(a, "list-instances", instancesRead, http.MethodGet, "/v1/instances", http.StatusOK, s.listInstances)
 	route(a, "get-instance", instancesRead, http.MethodGet, "/v1/instances/{instance}", http.StatusOK, s.getInstance)
 	route(a, "delete-instance", instancesWrite, http.MethodDelete, "/v1/instances/{instance}", http.StatusAccepted, s.deleteInstance)
+	route(a, "rotate-identity", identitiesWrite, http.MethodPost, "/v1/instances/{instance}/identity/rotate", http.StatusOK, s.rotateIdentity)
 	route(a, "create-user", usersWrite, http.MethodPost, "/v1/instances/{instance}/users", http.StatusCreated, s.createUser)
 	route(a, "list-users", usersRead, http.MethodGet, "/v1/instances/{instance}/users", http.StatusOK, s.listUsers)
 	route(a, "get-user", usersRead, http.MethodGet, "/v1/instances/{instance}/users/{user}", http.StatusOK, s.getUser)

@@ -75,14 +75,21 @@ func (s *server) createInstance(ctx context.Context, in *createInstanceInput) (*
 	if err := free(); err != nil {
 		return nil, err
 	}
+	if err := s.cfg.Identities.Can(ctx, want); err != nil {
+		return nil, s.noIdentities(ctx, want, err)
+	}
 	made, rev, err := s.create(ctx, want, users)
 	if err != nil {
 		return nil, err
 	}
+	rev, whole := s.identified(ctx, made, rev)
 	out := &createInstanceOutput{
 		Location: "/v1/instances/" + string(made.ID),
 		Revision: strconv.FormatInt(int64(rev), 10),
 		Body:     api.CreatedInstance{Instance: s.instance(made), ReadyOn: s.applied(ctx, rev)},
+	}
+	if !whole {
+		out.Body.ReadyOn.Gateways = 0
 	}
 	for _, u := range users {
 		out.Body.Credentials = &api.Credentials{Username: s.cfg.Username(made.ID, u.Name), Password: password}

@@ -37,6 +37,7 @@ const (
 	codeAliasesFull      code = "aliases-limit-reached"
 	codePoolHolds        code = "pool-holds-names"
 	codePool             code = "pool-unavailable"
+	codeNoIdentity       code = "pool-identity-off"
 	codeACLsFull         code = "acls-limit-reached"
 	codeHostNotFound     code = "host-not-found"
 	codeHostTaken        code = "host-taken"
@@ -121,6 +122,8 @@ func kindOf(c code) problemKind { //nolint:funlen // a table
 		return problemKind{status: http.StatusConflict, title: "Id is in use in the pool"}
 	case codePool:
 		return problemKind{status: http.StatusServiceUnavailable, title: "Pool unavailable", retryable: true}
+	case codeNoIdentity:
+		return problemKind{status: http.StatusConflict, title: "Pool has no principals for instances"}
 	case codeACLsFull:
 		return problemKind{status: http.StatusConflict, title: "Limit of ACLs reached", try: "weir acl remove INSTANCE ..."}
 	case codeHostNotFound:

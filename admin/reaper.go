@@ -37,6 +37,8 @@ type ReaperConfig struct {
 	Store     *tenancy.Store
 	Directory *tenancy.Directory
 	Pools     map[string]Purger // by name
+	// Identities are removed with their instances. Optional.
+	Identities *Identities
 	// Owner is this process in leases, unique among the live gateways.
 	Owner string
 	Log   *slog.Logger
@@ -158,7 +160,7 @@ func (r *Reaper) giveBack(id tenancy.InstanceID) {
 	delete(r.busy, id)
 }
 
-// reap removes one instance's topics and groups and then the instance, while
+// reap removes one instance's topics, groups and principal and then the instance, while
 // this gateway holds the lease.
 func (r *Reaper) reap(ctx context.Context, v *tenancy.View) error {
 	id := v.Instance.ID
@@ -191,6 +193,9 @@ func (r *Reaper) remove(ctx context.Context, pool Purger, v *tenancy.View) error
 		return err
 	}
 	if err := pool.Purge(ctx, v.Space.Prefix()); err != nil {
+		return err
+	}
+	if err := r.cfg.Identities.Remove(ctx, v.Instance); err != nil {
 		return err
 	}
 	_, _, err := r.cfg.Store.UpdateInstance(ctx, v.Instance.ID, func(i *tenancy.Instance) error {

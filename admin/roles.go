@@ -24,6 +24,8 @@ const (
 	// the pool, where nothing says which tenant may have them.
 	aliasesRead  scope = "aliases:read"
 	aliasesWrite scope = "aliases:write"
+	// identitiesWrite is for operators: an instance's principal in its pool is theirs.
+	identitiesWrite scope = "identities:write"
 	// metricsRead is for operators: the metrics are those of all tenants.
 	metricsRead scope = "metrics:read"
 )
@@ -44,7 +46,7 @@ func rightsOf(roles []string) rights {
 		case "operator":
 			r.everyTenant = true
 			r.scopes = append(r.scopes, instancesRead, instancesWrite, usersRead, usersWrite, aclsRead, aclsWrite,
-				networksRead, networksWrite, accessRead, accessWrite, eventsRead, aliasesRead, aliasesWrite, metricsRead)
+				networksRead, networksWrite, accessRead, accessWrite, eventsRead, aliasesRead, aliasesWrite, identitiesWrite, metricsRead)
 		case "tenant-admin":
 			r.scopes = append(r.scopes, instancesRead, instancesWrite, usersRead, usersWrite, aclsRead, aclsWrite,
 				networksRead, networksWrite, accessRead, accessWrite, eventsRead)

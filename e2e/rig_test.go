@@ -66,10 +66,15 @@ type world struct {
 	// balanced, if not empty, is what stands between clients and gateways: the SNI
 	// port that clients are told, and proxy_protocol of the listener.
 	balanced string
+	pool     string // more of the pool's configuration
+	more     string // more sections of the configuration
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	if mode := identityMode(); mode != "" {
+		return newWalledWorld(t, mode, 3)
+	}
 	return newWorldOn(t, parts.StartKafka(t, 3))
 }
 
@@ -148,7 +153,7 @@ func (w *world) start(name string) *gateway {
 	config := fmt.Sprintf(`
 redis: {url: "%s"}
 pools:
-  - {name: main, bootstrap: ["%s"]}
+  - {name: main, bootstrap: ["%s"]%s}
 listeners:
   - address: 127.0.0.1:%d
     advertise: 127.0.0.1:%d
@@ -159,7 +164,7 @@ admin: {address: "%s", token_key_file: token.key, client_ca_file: ca.pem}
 auth: {pepper_file: pepper}
 drain: {grace: 1s, spread: 2s}
 log: {level: info, format: text}
-`, w.redis.URL(), strings.Join(w.kafka.Bootstrap(), `", "`), w.port, w.port, security, w.port+1, w.nodes(), g.admin)
+%s`, w.redis.URL(), strings.Join(w.kafka.Bootstrap(), `", "`), w.pool, w.port, w.port, security, w.port+1, w.nodes(), g.admin, w.more)
 	w.write(name+".yaml", []byte(config))
 	g.Process = parts.Start(w.t, g.log, nil, binary, "serve", "--config", filepath.Join(w.dir, name+".yaml"))
 	w.t.Cleanup(func() {

@@ -19,6 +19,12 @@ import (
 // TestHostileTenantReal is TestHostileTenant before real Kafka, which holds more.
 func TestHostileTenantReal(t *testing.T) {
 	w := newWorld(t)
+	besiege(t, w, attack{"the session that a broker would give away", func(t *testing.T, s *siege) { hijack(t, s, w.kafka.Addr(int(s.prize.leader))) }})
+}
+
+// besiege attacks a gateway before real Kafka, with more attacks than those on any.
+func besiege(t *testing.T, w *world, more ...attack) {
+	t.Helper()
 	g := w.start("g1")
 	attacker, victim := w.create(g, "i-raider"), w.create(g, "i-victim")
 	s := &siege{
@@ -32,8 +38,7 @@ func TestHostileTenantReal(t *testing.T) {
 		never: []string{parts.ClusterID, parts.Host(1), parts.Host(2), parts.Host(3)},
 	}
 	s.prepare(t)
-	s.attack(t, append(attacks(), attack{"producer ids", producerIDs},
-		attack{"the session that a broker would give away", func(t *testing.T, s *siege) { hijack(t, s, w.kafka.Addr(int(s.prize.leader))) }}))
+	s.attack(t, append(append(attacks(), attack{"producer ids", producerIDs}), more...))
 }
 
 // producerIDs: who knows another's producer id and epoch can do nothing to its transaction.

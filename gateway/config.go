@@ -89,11 +89,18 @@ type PoolConfig struct {
 	TLS *ClientTLSConfig `yaml:"tls"`
 	// SASL is how the gateway logs in to the brokers. Optional.
 	SASL *SASLConfig `yaml:"sasl"`
+	// Identity is as whom clients' requests reach the brokers: gateway (as the one
+	// user of sasl) or instance (each instance has a user weir-<instance id> of its
+	// own, with ACLs on its own names: a second wall, of the brokers'). instance
+	// needs sasl, secrets.key_files, an authorizer and SCRAM-SHA-512 on the brokers,
+	// and that the user of sasl may ALTER the cluster. Optional; gateway if empty.
+	Identity string `yaml:"identity"`
 	// DialTimeout bounds TCP, TLS and SASL of one connection together. Optional; 10s if zero.
 	DialTimeout time.Duration `yaml:"dial_timeout"`
 }
 
-// SASLConfig is a user of the pool that may do everything that its tenants may.
+// SASLConfig is a user of the pool that may do everything that its tenants may;
+// never a super user, and without ClusterAction.
 type SASLConfig struct {
 	// Mechanism is PLAIN (only with tls), SCRAM-SHA-256 or SCRAM-SHA-512.
 	Mechanism string `yaml:"mechanism"`

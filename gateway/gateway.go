@@ -79,17 +79,24 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	p.store = tenancy.NewStore(a.rdb)
 	p.directory = tenancy.NewDirectory(tenancy.DirectoryConfig{Store: p.store, Gateway: id, Log: a.log})
 	purgers, pools, surveyed := make(map[string]admin.Purger), make(map[string]admin.Pool), make(map[string]admin.Surveyed)
+	identified := make(map[string]admin.IdentityPool)
 	for _, cfg := range a.pools {
 		cfg.Log = a.log
 		pool, err := upstream.NewPool(cfg)
 		if err != nil {
 			return nil, fmt.Errorf("pool %s: %w", cfg.Name, err)
 		}
-		p.pools[cfg.Name], purgers[cfg.Name], pools[cfg.Name], surveyed[cfg.Name] = pool, pool, pool, pool
+		p.pools[cfg.Name], purgers[cfg.Name], pools[cfg.Name], surveyed[cfg.Name], identified[cfg.Name] = pool, pool, pool, pool, pool
 		p.background = append(p.background, component{"pool " + cfg.Name, pool.Run})
 	}
-	reaper := admin.NewReaper(admin.ReaperConfig{Store: p.store, Directory: p.directory, Pools: purgers, Owner: id, Log: a.log})
-	p.background = append(p.background, component{"directory", p.directory.Run}, component{"reaper", reaper.Run})
+	identities := admin.NewIdentities(admin.IdentitiesConfig{
+		Store: p.store, Directory: p.directory, Pools: identified, Sealer: a.sealer, Owner: id, Log: a.log,
+	})
+	reaper := admin.NewReaper(admin.ReaperConfig{
+		Store: p.store, Directory: p.directory, Pools: purgers, Identities: identities, Owner: id, Log: a.log,
+	})
+	p.background = append(p.background, component{"directory", p.directory.Run},
+		component{"reaper", reaper.Run}, component{"identities", identities.Run})
 	survey := admin.Survey{Directory: p.directory, Pools: surveyed, Log: a.log}
 	p.background = append(p.background, component{"survey", survey.Run})
 	for _, pair := range a.faces.pairs {
@@ -99,10 +106,11 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	a.proxy.Directory, a.proxy.Pools, a.proxy.Store, a.proxy.Sealer = p.directory, p.pools, p.store, a.sealer
 	a.proxy.Auth = auth.New(auth.Config{Directory: p.directory, Log: a.log, Pepper: a.pepper, Defaults: a.defaults, Issuers: a.issuers})
 	p.directory.Watch(a.proxy.Auth.Prepare)
+	a.proxy.MissingIdentity = identities.Wanted
 	a.proxy.Registry, a.proxy.Log = registry, a.log
 	a.proxy.Listeners = a.faces.listeners
 
-	a.admin.Store, a.admin.Directory, a.admin.Pools = p.store, p.directory, pools
+	a.admin.Store, a.admin.Directory, a.admin.Pools, a.admin.Identities = p.store, p.directory, pools, identities
 	a.admin.Gatherer, a.admin.Log, a.admin.Version = registry, a.log, a.version
 	a.admin.Endpoints, a.admin.Username = a.faces.endpoints, a.faces.username
 	a.admin.Sealer, a.admin.HostEndpoints, a.admin.OwnNames = a.sealer, a.faces.hostEndpoints, a.faces.names

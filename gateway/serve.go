@@ -95,7 +95,7 @@ func (c *Config) assemble(log *slog.Logger, version string) (*assembly, error) {
 }
 
 func (p *PoolConfig) upstream(dir string) (upstream.Config, error) {
-	out := upstream.Config{Name: p.Name, Bootstrap: p.Bootstrap, DialTimeout: p.DialTimeout}
+	out := upstream.Config{Name: p.Name, Bootstrap: p.Bootstrap, DialTimeout: p.DialTimeout, PerInstance: p.Identity == identityInstance}
 	var err error
 	if p.TLS != nil {
 		if out.TLS, err = p.TLS.config(dir); err != nil {

@@ -167,6 +167,7 @@ func (v *validator) pools(c *Config) {
 		}
 		v.clientTLS(at+".tls", p.TLS)
 		v.sasl(at+".sasl", p)
+		v.identity(at+".identity", p, c)
 	}
 	switch {
 	case c.DefaultPool == "" && len(c.Pools) == 1:

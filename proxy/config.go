@@ -19,11 +19,15 @@ type Config struct {
 	Auth      *auth.Authenticator
 	Store     rewrite.Store             // for keys that manage users, ACLs and quotas
 	Pools     map[string]*upstream.Pool // by name
-	// Sealer opens the keys of instances' own certificates. nil: none can be served.
-	Sealer    *tenancy.Sealer
-	Registry  prometheus.Registerer
-	Log       *slog.Logger
-	Listeners []Listener
+	// Sealer opens the keys of instances' own certificates and the passwords of
+	// their principals. nil: there are none.
+	Sealer *tenancy.Sealer
+	// MissingIdentity is told of instances whose principal the pool does not let
+	// in, or that have none. It must not block. Optional.
+	MissingIdentity func(tenancy.InstanceID)
+	Registry        prometheus.Registerer
+	Log             *slog.Logger
+	Listeners       []Listener
 
 	// HandshakeTimeout is how long a connection may take, in all, until it is
 	// authenticated. 10s if zero.

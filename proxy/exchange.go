@@ -48,6 +48,9 @@ func (c *conn) exchange(frame []byte) error {
 		return c.reply(p, plan.Answer)
 	}
 	p.unmap, p.held = plan.Unmap, plan.Held
+	if c.pool.PerInstance() && poolWide(h.Key) {
+		return c.askAsGateway(h, p, plan)
+	}
 	err = c.forward(h, p, plan)
 	if reason, _ := reasonOf(err); err != nil && reason == reasonUnreachable { // nothing was sent
 		if answer, ok := rewrite.Unreachable(h.Key, h.Version, body); ok {

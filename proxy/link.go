@@ -82,9 +82,9 @@ func (c *conn) openLink() (*link, error) {
 }
 
 func (c *conn) dial() (*link, error) {
-	up, err := c.pool.Dial(c.ctx, c.node)
+	up, err := c.connect(c.node)
 	if err != nil {
-		return nil, &closing{reason: reasonUnreachable, err: fmt.Errorf("node %d: %w", c.node, err)}
+		return nil, err
 	}
 	// Fetch sessions live on one broker, where their ids are this connection's;
 	// elsewhere the same ids are somebody else's.
@@ -125,23 +125,33 @@ func (c *conn) answers(l *link) error {
 		if p == nil {
 			return closef(reasonUpstreamAnswer, "node %d: answer without a request", l.conn.Node)
 		}
-		correlation, body, err := wire.ParseResponse(frame, p.key, p.version)
-		if err == nil && correlation != p.correlation {
-			err = fmt.Errorf("correlation id %d, want %d", correlation, p.correlation)
-		}
+		answer, err := c.answerOf(p, l.conn.Node, frame)
 		if err != nil {
-			return closef(reasonUpstreamAnswer, "node %d: %s v%d: %w", l.conn.Node, kmsg.NameForKey(p.key), p.version, err)
-		}
-		answer := [][]byte{body}
-		if p.unmap != nil {
-			if answer, err = p.unmap(body); err != nil {
-				return c.alarmed(err)
-			}
+			return err
 		}
 		if err := c.answerHead(p, answer); err != nil {
 			return err
 		}
 	}
+}
+
+// answerOf makes the client's answer of the broker's.
+func (c *conn) answerOf(p *pending, node int32, frame []byte) ([][]byte, error) {
+	correlation, body, err := wire.ParseResponse(frame, p.key, p.version)
+	if err == nil && correlation != p.correlation {
+		err = fmt.Errorf("correlation id %d, want %d", correlation, p.correlation)
+	}
+	if err != nil {
+		return nil, closef(reasonUpstreamAnswer, "node %d: %s v%d: %w", node, kmsg.NameForKey(p.key), p.version, err)
+	}
+	if p.unmap == nil {
+		return [][]byte{body}, nil
+	}
+	answer, err := p.unmap(body)
+	if err != nil {
+		return nil, c.alarmed(err)
+	}
+	return answer, nil
 }
 
 // forwarded is the request whose answer comes next. Local answers never stay at

@@ -40,6 +40,7 @@ const (
 	reasonWrongPool      = "wrong-pool"
 	reasonNoPool         = "pool-unknown"
 	reasonUnreachable    = "broker-unreachable"
+	reasonIdentity       = "pool-identity"
 	reasonUpstreamLost   = "broker-connection-lost"
 	reasonUpstreamAnswer = "broker-answer-unexpected"
 	reasonSlowFrame      = "request-too-slow"

@@ -25,7 +25,7 @@ func TestCloseDoesNotWaitForTheBroker(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := p.connect(t.Context(), "broker.internal:9092")
+		c, err := p.connect(t.Context(), "broker.internal:9092", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

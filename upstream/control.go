@@ -139,6 +139,7 @@ func readsOnly(req kmsg.Request) bool {
 		kmsg.DescribeCluster, kmsg.DescribeProducers, kmsg.DescribeTransactions, kmsg.ListTransactions,
 		kmsg.ConsumerGroupDescribe, kmsg.DescribeTopicPartitions, kmsg.ShareGroupDescribe,
 		kmsg.StreamsGroupDescribe, kmsg.ListConfigResources, kmsg.DescribeShareGroupOffsets,
+		kmsg.DescribeACLs, kmsg.DescribeUserSCRAMCredentials,
 	}, kmsg.Key(req.Key()))
 }
 

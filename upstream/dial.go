@@ -8,6 +8,8 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/sasl"
 )
 
 // ErrNoBroker says that the pool has no broker of that node id.
@@ -19,8 +21,8 @@ type Conn struct {
 	Node    int32
 	Expires time.Time // when the broker will demand re-authentication (KIP-368); zero: never
 
-	pool *Pool
-	host string // what the broker was dialed by, for Reauthenticate
+	mech sasl.Mechanism // nil: none
+	host string         // what the broker was dialed by, for Reauthenticate
 }
 
 // Close hangs up at once, without TLS's close_notify: that may wait 5 s for a
@@ -40,15 +42,16 @@ const AnyNode int32 = -1
 // among them, so that a silent one leaves time for the next.
 const maxAnyTries = 3
 
-// Dial connects and authenticates to one broker. A broker that does not answer
-// costs its own callers at most DialTimeout and nobody else anything; after
-// that its callers get the last error at once until the monitor's probe was
-// answered. A node that metadata does not have is ErrNoBroker, after one
-// refresh that is shared by all who wait.
-func (p *Pool) Dial(ctx context.Context, node int32) (*Conn, error) {
+// Dial connects to one broker and authenticates, as the gateway if as is nil. A
+// broker that does not answer costs its own callers at most DialTimeout and
+// nobody else anything; after that its callers get the last error at once until
+// the monitor's probe was answered. A node that metadata does not have is
+// ErrNoBroker, after one refresh that is shared by all who wait. ErrIdentity if
+// the broker refuses as.
+func (p *Pool) Dial(ctx context.Context, node int32, as *Identity) (*Conn, error) {
 	deadline := time.Now().Add(p.cfg.DialTimeout)
 	if node == AnyNode {
-		return p.dialAny(ctx, deadline)
+		return p.dialAny(ctx, deadline, as)
 	}
 	b, err := p.broker(ctx, node, deadline)
 	if err != nil {
@@ -57,7 +60,7 @@ func (p *Pool) Dial(ctx context.Context, node int32) (*Conn, error) {
 	if err := p.health.down(b.Node); err != nil {
 		return nil, err
 	}
-	return p.dialBroker(ctx, b, deadline)
+	return p.dialBroker(ctx, b, deadline, as)
 }
 
 // broker finds a node, asking the pool if it is not known.
@@ -86,7 +89,7 @@ func (p *Pool) awaitRefresh(ctx context.Context, deadline time.Time) error {
 }
 
 // dialAny tries brokers that are up, each call beginning with another one.
-func (p *Pool) dialAny(ctx context.Context, deadline time.Time) (*Conn, error) {
+func (p *Pool) dialAny(ctx context.Context, deadline time.Time, as *Identity) (*Conn, error) {
 	candidates := p.candidates()
 	if len(candidates) == 0 {
 		if err := p.awaitRefresh(ctx, deadline); err != nil {
@@ -98,7 +101,7 @@ func (p *Pool) dialAny(ctx context.Context, deadline time.Time) (*Conn, error) {
 	tries := min(len(candidates), maxAnyTries)
 	for i, b := range candidates[:tries] {
 		share := time.Until(deadline) / time.Duration(tries-i)
-		c, dialErr := p.dialBroker(ctx, b, time.Now().Add(share))
+		c, dialErr := p.dialBroker(ctx, b, time.Now().Add(share), as)
 		if dialErr == nil {
 			return c, nil
 		}
@@ -126,15 +129,17 @@ func (p *Pool) candidates() []Broker {
 }
 
 // dialBroker connects to b and blames it if that fails, unless the caller gave up first.
-func (p *Pool) dialBroker(ctx context.Context, b Broker, deadline time.Time) (*Conn, error) {
+func (p *Pool) dialBroker(ctx context.Context, b Broker, deadline time.Time, as *Identity) (*Conn, error) {
 	dialCtx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	c, err := p.connect(dialCtx, b.addr())
+	c, err := p.connect(dialCtx, b.addr(), as)
 	if err != nil {
 		err = fmt.Errorf("pool %q: broker %d at %s: %w", p.cfg.Name, b.Node, b.addr(), err)
-		if ctx.Err() == nil && !ours(err) {
+		switch {
+		case errors.Is(err, ErrIdentity): // which says nothing of the broker
+		case ctx.Err() == nil && !ours(err):
 			p.blame(b.Node, err)
-		} else {
+		default:
 			p.refreshed() // not proof enough to blame it; the monitor finds out
 		}
 		return nil, err
@@ -163,7 +168,7 @@ func (p *Pool) blame(node int32, err error) {
 }
 
 // connect is TCP, TLS and SASL to one address, until ctx ends.
-func (p *Pool) connect(ctx context.Context, addr string) (*Conn, error) {
+func (p *Pool) connect(ctx context.Context, addr string, as *Identity) (*Conn, error) {
 	raw, err := p.connectTLS(ctx, addr)
 	if err != nil {
 		return nil, err
@@ -173,9 +178,12 @@ func (p *Pool) connect(ctx context.Context, addr string) (*Conn, error) {
 		raw.Close()
 		return nil, err
 	}
-	c := &Conn{Conn: raw, Node: AnyNode, pool: p, host: host}
+	c := &Conn{Conn: raw, Node: AnyNode, mech: p.mechanism(as), host: host}
 	if err := c.Reauthenticate(ctx); err != nil {
 		raw.Close()
+		if as != nil && errors.Is(err, errRefused) {
+			err = fmt.Errorf("%w: %s: %w", ErrIdentity, as, err)
+		}
 		return nil, err
 	}
 	return c, nil
@@ -211,16 +219,16 @@ func (p *Pool) connectTLS(ctx context.Context, addr string) (net.Conn, error) {
 	return c, nil
 }
 
-// Reauthenticate proves the gateway's identity again and moves Expires
+// Reauthenticate proves the connection's principal again and moves Expires
 // (KIP-368). Only between exchanges: nothing may be in flight on c, and nobody
 // else may use it meanwhile. Kafka ignores an attempt within a second of the
 // last one. After an error c must be closed. It does nothing in a pool without SASL.
 func (c *Conn) Reauthenticate(ctx context.Context) error {
-	if c.pool == nil || c.pool.cfg.SASL == nil {
+	if c.mech == nil {
 		return nil
 	}
 	return within(ctx, c.Conn, func() (err error) {
-		c.Expires, err = authenticate(ctx, &talker{conn: c.Conn}, c.pool.cfg.SASL, c.host)
+		c.Expires, err = authenticate(ctx, &talker{conn: c.Conn}, c.mech, c.host)
 		return err
 	})
 }

@@ -46,7 +46,7 @@ func TestDialSASL(t *testing.T) {
 			createTopic(t, c, "a.t")
 			p := runPool(t, Config{Bootstrap: c.ListenAddrs(), SASL: mech})
 			before := time.Now()
-			conn, err := p.Dial(t.Context(), AnyNode)
+			conn, err := p.Dial(t.Context(), AnyNode, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -74,7 +74,7 @@ func TestDialSASLRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := kafka(t, kfake.NumBrokers(1), kfake.EnableSASL(), kfake.Superuser(name, "weir", password))
 			p := startPool(t, Config{Bootstrap: c.ListenAddrs(), SASL: mech})
-			_, err := p.connect(within20s(t), c.ListenAddrs()[0])
+			_, err := p.connect(within20s(t), c.ListenAddrs()[0], nil)
 			if err == nil || strings.Contains(err.Error(), password) {
 				t.Errorf("connect: %v, want an error without the password", err)
 			}
@@ -91,7 +91,7 @@ func TestDialMechanismNotOffered(t *testing.T) {
 		return resp, nil, true
 	})
 	p := startPool(t, Config{Bootstrap: c.ListenAddrs(), SASL: mechanisms(password)["PLAIN"]})
-	_, err := p.connect(within20s(t), c.ListenAddrs()[0])
+	_, err := p.connect(within20s(t), c.ListenAddrs()[0], nil)
 	if !errors.Is(err, kerr.UnsupportedSaslMechanism) || !strings.Contains(err.Error(), "GSSAPI") {
 		t.Errorf("connect: %v, want what the broker offers", err)
 	}
@@ -126,7 +126,7 @@ func TestDialTLS(t *testing.T) {
 	c := kafka(t, kfake.NumBrokers(2), kfake.TLS(&tls.Config{Certificates: []tls.Certificate{cert}}))
 	createTopic(t, c, "a.t")
 	p := runPool(t, Config{Bootstrap: c.ListenAddrs(), TLS: &tls.Config{RootCAs: roots}})
-	conn, err := p.Dial(t.Context(), AnyNode)
+	conn, err := p.Dial(t.Context(), AnyNode, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestDialTLSRefusesStrangers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := kafka(t, kfake.NumBrokers(1), kfake.TLS(&tls.Config{Certificates: []tls.Certificate{tt.cert}}))
 			p := startPool(t, Config{Bootstrap: c.ListenAddrs(), TLS: &tls.Config{RootCAs: tt.roots}})
-			if conn, err := p.connect(within20s(t), c.ListenAddrs()[0]); err == nil {
+			if conn, err := p.connect(within20s(t), c.ListenAddrs()[0], nil); err == nil {
 				conn.Close()
 				t.Error("connected")
 			} else if _, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok {
@@ -242,7 +242,7 @@ func TestSilentBrokerStallsNobody(t *testing.T) {
 	b := p.Brokers()[1]
 	s.set(b.addr(), dead)
 	start := time.Now()
-	if _, err := p.Dial(t.Context(), b.Node); err == nil {
+	if _, err := p.Dial(t.Context(), b.Node, nil); err == nil {
 		t.Fatal("dialed a silent broker")
 	}
 	if took := time.Since(start); took < 400*time.Millisecond || took > 5*time.Second {
@@ -250,10 +250,10 @@ func TestSilentBrokerStallsNobody(t *testing.T) {
 	}
 	start = time.Now()
 	for range 50 {
-		if _, err := p.Dial(t.Context(), b.Node); err == nil {
+		if _, err := p.Dial(t.Context(), b.Node, nil); err == nil {
 			t.Fatal("dialed a silent broker")
 		}
-		conn, err := p.Dial(t.Context(), AnyNode)
+		conn, err := p.Dial(t.Context(), AnyNode, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -272,7 +272,7 @@ func TestSilentBrokerStallsNobody(t *testing.T) {
 	}
 	s.set("", "")
 	eventually(t, p, "the broker is up again", func() bool { return p.health.down(b.Node) == nil })
-	conn, err := p.Dial(t.Context(), b.Node)
+	conn, err := p.Dial(t.Context(), b.Node, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,13 +292,13 @@ func TestClosedPortIsDownAtOnce(t *testing.T) {
 	b := p.Brokers()[0]
 	s.set(b.addr(), closed)
 	for range 4 { // the first of AnyNode may find it; it goes on with the other
-		conn, err := p.Dial(t.Context(), AnyNode)
+		conn, err := p.Dial(t.Context(), AnyNode, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		conn.Close()
 	}
-	if _, err := p.Dial(t.Context(), b.Node); err == nil {
+	if _, err := p.Dial(t.Context(), b.Node, nil); err == nil {
 		t.Fatal("dialed a closed port")
 	}
 	h := p.Health()[0]
@@ -317,7 +317,7 @@ func TestCallerGivesUp(t *testing.T) {
 	s.set(b.addr(), dead)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := p.Dial(ctx, b.Node); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := p.Dial(ctx, b.Node, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Dial: %v", err)
 	}
 	if err := p.health.down(b.Node); err != nil {

@@ -68,7 +68,7 @@ func TestDeadBrokerIsProbedSparingly(t *testing.T) {
 		p := runPool(t, Config{Bootstrap: c.ListenAddrs(), Dial: n.DialContext, MetadataMaxAge: time.Hour})
 		b := p.Brokers()[0]
 		n.set(n.refused, b.addr(), true)
-		if _, err := p.Dial(t.Context(), b.Node); err == nil {
+		if _, err := p.Dial(t.Context(), b.Node, nil); err == nil {
 			t.Fatal("dialed")
 		}
 		n.dials.Store(0)
@@ -79,7 +79,7 @@ func TestDeadBrokerIsProbedSparingly(t *testing.T) {
 		n.set(n.refused, b.addr(), false)
 		time.Sleep(maxBackoff) // virtual
 		synctest.Wait()
-		conn, err := p.Dial(t.Context(), b.Node)
+		conn, err := p.Dial(t.Context(), b.Node, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func TestSilentPlaintextBrokerIsFound(t *testing.T) {
 		n.set(n.silent, b.addr(), true)
 		time.Sleep(30*time.Second + 10*time.Second + time.Second) // virtual: MetadataMaxAge, DialTimeout
 		for range 100 {
-			if _, err := p.Dial(t.Context(), b.Node); err == nil {
+			if _, err := p.Dial(t.Context(), b.Node, nil); err == nil {
 				t.Fatal("dialed a broker that never answers")
 			}
 			time.Sleep(time.Second)
@@ -109,7 +109,7 @@ func TestSilentPlaintextBrokerIsFound(t *testing.T) {
 		n.set(n.silent, b.addr(), false)
 		time.Sleep(10*time.Second + maxBackoff)
 		synctest.Wait()
-		conn, err := p.Dial(t.Context(), b.Node)
+		conn, err := p.Dial(t.Context(), b.Node, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +132,7 @@ func TestPoolComesLaterAndReturns(t *testing.T) {
 			t.Error("it knows what nobody told")
 		}
 		start := time.Now()
-		if _, err := p.Dial(t.Context(), AnyNode); err == nil || time.Since(start) > 10*time.Second {
+		if _, err := p.Dial(t.Context(), AnyNode, nil); err == nil || time.Since(start) > 10*time.Second {
 			t.Errorf("Dial: %v after %s, want an error within DialTimeout", err, time.Since(start))
 		}
 		c := virtualKafka(t, n, 2)
@@ -141,7 +141,7 @@ func TestPoolComesLaterAndReturns(t *testing.T) {
 			n.set(n.refused, addr, true)
 		}
 		eventuallyVirtual(t, "both are down", func() bool { return len(p.candidates()) == 0 })
-		if _, err := p.Dial(t.Context(), AnyNode); err == nil {
+		if _, err := p.Dial(t.Context(), AnyNode, nil); err == nil {
 			t.Error("dialed")
 		}
 		for _, addr := range c.ListenAddrs() {
@@ -175,7 +175,7 @@ func TestRefreshIsRateLimited(t *testing.T) {
 		for range 20 {
 			callers.Go(func() {
 				for time.Since(start) < 10*time.Second {
-					if _, err := p.Dial(t.Context(), 99); !errors.Is(err, ErrNoBroker) {
+					if _, err := p.Dial(t.Context(), 99, nil); !errors.Is(err, ErrNoBroker) {
 						t.Errorf("Dial: %v", err)
 					}
 				}
@@ -293,7 +293,7 @@ func TestControlDialRefusesDownBroker(t *testing.T) {
 		p := runPool(t, Config{Bootstrap: c.ListenAddrs(), Dial: n.DialContext, MetadataMaxAge: time.Hour})
 		b := p.Brokers()[0]
 		n.set(n.silent, b.addr(), true)
-		if _, err := p.Dial(t.Context(), AnyNode); err != nil {
+		if _, err := p.Dial(t.Context(), AnyNode, nil); err != nil {
 			t.Fatal(err)
 		}
 		p.blame(b.Node, errors.New("silent"))

@@ -29,6 +29,9 @@ type Config struct {
 	TLS *tls.Config
 	// SASL is nil for none (franz-go's pkg/sasl/plain, scram).
 	SASL sasl.Mechanism
+	// PerInstance says that clients' connections are dialed as their instance's own
+	// principal (Identity). Needs SASL, with a user that may ALTER the cluster.
+	PerInstance bool
 	// Dial is net.Dialer.DialContext if nil.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// DialTimeout is for TCP, TLS and SASL together; 10s if zero.
@@ -74,6 +77,9 @@ func NewPool(cfg Config) (*Pool, error) {
 	}
 	if cfg.TLS != nil && cfg.TLS.InsecureSkipVerify {
 		errs = append(errs, fmt.Errorf("pool %q: tls must verify brokers: give their CA in place of InsecureSkipVerify", cfg.Name))
+	}
+	if cfg.PerInstance && cfg.SASL == nil {
+		errs = append(errs, fmt.Errorf("pool %q: a principal per instance needs sasl", cfg.Name))
 	}
 	if cfg.DialTimeout < 0 || cfg.MetadataMaxAge < 0 {
 		errs = append(errs, fmt.Errorf("pool %q: a negative duration", cfg.Name))
@@ -129,6 +135,9 @@ func (p *Pool) Ready() <-chan struct{} { return p.ready }
 
 // Name of the pool.
 func (p *Pool) Name() string { return p.cfg.Name }
+
+// PerInstance reports whether clients' connections are their instance's own principal's.
+func (p *Pool) PerInstance() bool { return p.cfg.PerInstance }
 
 // refreshed asks the monitor to question the brokers again (at most once per
 // minRefreshInterval) and returns a channel that is closed when one of them

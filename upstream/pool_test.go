@@ -74,7 +74,7 @@ func TestDial(t *testing.T) {
 	c := kafka(t, kfake.NumBrokers(3))
 	p := runPool(t, Config{Bootstrap: c.ListenAddrs()})
 	for _, b := range p.Brokers() {
-		conn, err := p.Dial(t.Context(), b.Node)
+		conn, err := p.Dial(t.Context(), b.Node, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestDial(t *testing.T) {
 	}
 	nodes := map[int32]int{}
 	for range 6 {
-		conn, err := p.Dial(t.Context(), AnyNode)
+		conn, err := p.Dial(t.Context(), AnyNode, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +101,7 @@ func TestDial(t *testing.T) {
 func TestDialUnknownNode(t *testing.T) {
 	c := kafka(t, kfake.NumBrokers(1))
 	p := runPool(t, Config{Bootstrap: c.ListenAddrs()})
-	if _, err := p.Dial(t.Context(), 7); !errors.Is(err, ErrNoBroker) {
+	if _, err := p.Dial(t.Context(), 7, nil); !errors.Is(err, ErrNoBroker) {
 		t.Errorf("Dial(7): %v, want ErrNoBroker", err)
 	}
 }
@@ -112,7 +112,7 @@ func TestBrokersComeAndGo(t *testing.T) {
 	if _, _, err := c.AddNode(7, 0); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := p.Dial(t.Context(), 7) // found by the refresh that an unknown node asks for
+	conn, err := p.Dial(t.Context(), 7, nil) // found by the refresh that an unknown node asks for
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestBrokersComeAndGo(t *testing.T) {
 	eventually(t, p, "node 0 is gone", func() bool {
 		return !slices.ContainsFunc(p.Brokers(), func(b Broker) bool { return b.Node == 0 })
 	})
-	if _, err := p.Dial(t.Context(), 0); !errors.Is(err, ErrNoBroker) {
+	if _, err := p.Dial(t.Context(), 0, nil); !errors.Is(err, ErrNoBroker) {
 		t.Errorf("Dial of a removed node: %v", err)
 	}
 }

@@ -27,7 +27,7 @@ const (
 func (p *Pool) question(ctx context.Context, addr string) (*kmsg.ApiVersionsResponse, *kmsg.MetadataResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.DialTimeout)
 	defer cancel()
-	c, err := p.connect(ctx, addr)
+	c, err := p.connect(ctx, addr, nil)
 	if err != nil {
 		return nil, nil, fmt.Errorf("broker at %s: %w", addr, err)
 	}

@@ -2,7 +2,9 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -15,7 +17,10 @@ import (
 // time.Duration; no connection lives a year.
 const maxSessionLifetime = 365 * 24 * time.Hour
 
-// authenticate proves who the gateway is (SaslHandshake v1 and SaslAuthenticate
+// errRefused is an authentication that failed although the broker is there.
+var errRefused = errors.New("the broker refused the credentials")
+
+// authenticate proves who a connection is of (SaslHandshake v1 and SaslAuthenticate
 // v1, KIP-152 and KIP-368: Kafka 2.2 and newer) and returns when the broker
 // will ask for it again, counted from before the last message was sent, so
 // never later than the broker's own count; zero if it never will.
@@ -36,18 +41,21 @@ func authenticate(ctx context.Context, t *talker, mech sasl.Mechanism, host stri
 		req.SASLAuthBytes = out
 		sent = time.Now()
 		answer, err := t.ask(req)
+		if errors.Is(err, io.EOF) { // how brokers refused before KIP-152, and kfake does
+			return time.Time{}, fmt.Errorf("sasl %s: %w: %w", mech.Name(), errRefused, err)
+		}
 		if err != nil {
 			return time.Time{}, err
 		}
 		resp := answer.(*kmsg.SASLAuthenticateResponse)
 		if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
-			return time.Time{}, fmt.Errorf("sasl %s: the broker refused the gateway's credentials: %w", mech.Name(), err)
+			return time.Time{}, fmt.Errorf("sasl %s: %w: %w", mech.Name(), errRefused, err)
 		}
 		lifetime = time.Duration(min(resp.SessionLifetimeMillis, maxSessionLifetime.Milliseconds())) * time.Millisecond
 		out = nil
 		if !done {
 			if done, out, err = session.Challenge(resp.SASLAuthBytes); err != nil {
-				return time.Time{}, fmt.Errorf("sasl %s: %w", mech.Name(), err)
+				return time.Time{}, fmt.Errorf("sasl %s: %w: %w", mech.Name(), errRefused, err)
 			}
 		}
 	}
@@ -67,7 +75,7 @@ func handshake(t *talker, mechanism string) error {
 	}
 	resp := answer.(*kmsg.SASLHandshakeResponse)
 	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
-		return fmt.Errorf("sasl handshake for %s: %w: the broker offers %s", mechanism, err, strings.Join(resp.SupportedMechanisms, ", "))
+		return fmt.Errorf("sasl handshake for %s: %w: %w: the broker offers %s", mechanism, errRefused, err, strings.Join(resp.SupportedMechanisms, ", "))
 	}
 	return nil
 }

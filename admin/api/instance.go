@@ -57,3 +57,9 @@ type Instances struct {
 	Items []Instance `json:"items" nullable:"false"`
 	Next  *string    `json:"next" doc:"Pass as ?after= for the next page; null at the end."`
 }
+
+// RotatedIdentity answers POST /v1/instances/{instance}/identity/rotate.
+type RotatedIdentity struct {
+	Principal string  `json:"principal" example:"User:weir-i-7k2m9x4q" doc:"As the pool's ACLs name it."`
+	ReadyOn   ReadyOn `json:"ready_on"`
+}
