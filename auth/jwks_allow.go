@@ -62,7 +62,7 @@ func (a AllowedIssuer) covers(url string) bool { return under(a.URL, url) }
 
 // coversKeys reports whether the keys of issuer may be fetched from there.
 func (a AllowedIssuer) coversKeys(issuer, jwks string) bool {
-	if a.plain(jwks) != nil {
+	if tenancy.CheckIssuerURL("jwks_uri", jwks) != nil || a.plain(jwks) != nil {
 		return false
 	}
 	return under(a.URL, jwks) || under(strings.TrimSuffix(issuer, "/")+"/", jwks) ||

@@ -60,10 +60,11 @@ func (c *Conversation) bearerFirst(message []byte) outcome {
 	if why := c.admit(""); why != "" {
 		return c.challenge(why)
 	}
-	v := c.auth.judge(view, t)
+	v := c.auth.judge(view, t, func() Reason { return c.admit("") })
 	switch {
 	case v.why == "" && b.authzid != "" && b.authzid != v.user:
 		v.why = ReasonAuthzID
+	case v.why == ReasonBusy, v.why == ReasonRateLimited, v.why == ReasonKeysUnavailable: // nothing was checked
 	case c.claim.refusal == ReasonInstanceMissing, c.claim.refusal == ReasonInstanceUnknown, c.claim.refusal == ReasonInstanceMismatch:
 		v.why = c.claim.refusal
 	case v.why == "":

@@ -113,7 +113,7 @@ type judgement struct {
 // instance, for it, now. A token that cannot be right here, since there is no such
 // instance (view nil) or it has no such issuer, costs the same work: against the
 // keys of that issuer if somebody has it, else against a phantom.
-func (a *Authenticator) judge(view *tenancy.View, t token) judgement {
+func (a *Authenticator) judge(view *tenancy.View, t token, admit func() Reason) judgement {
 	var believed *issuer
 	if view != nil {
 		believed = compiled(view.Access).issuers[t.issuer]
@@ -128,8 +128,10 @@ func (a *Authenticator) judge(view *tenancy.View, t token) judgement {
 	if from == nil {
 		from = a.keys.anyOf(t.issuer)
 	}
-	key, why := a.keys.signer(from, t)
+	key, why := a.signer(view, from, t, admit)
 	switch {
+	case why == ReasonBusy, why == ReasonRateLimited, why == ReasonKeysUnavailable: // nothing was checked
+		return judgement{why: why, issuer: believed}
 	case believed == nil:
 		return judgement{why: ReasonIssuerUnknown, claim: "iss"}
 	case why != "":
@@ -141,14 +143,27 @@ func (a *Authenticator) judge(view *tenancy.View, t token) judgement {
 	return v
 }
 
-// signer is the key by which the token is signed.
-func (r *keyring) signer(from *source, t token) (*tokenKey, Reason) {
-	if from == nil {
-		_ = t.Method.Verify(t.signed, t.Signature, r.nobody.of(t.alg))
-		return nil, ReasonIssuerUnknown
+// signer is the key by which the token is signed. To check a signature takes up to
+// milliseconds (ES384, ES512), so it is done in the slots of passwords, and admit is
+// asked once more there, since much may have failed meanwhile.
+func (a *Authenticator) signer(view *tenancy.View, from *source, t token, admit func() Reason) (*tokenKey, Reason) {
+	key := &tokenKey{key: a.keys.nobody.of(t.alg)}
+	if from != nil {
+		var why Reason
+		if key, why = from.key(t.kid, t.named, t.alg); why != "" {
+			return nil, why
+		}
 	}
-	key, why := from.key(t.kid, t.named, t.alg)
-	if why != "" {
+	var id tenancy.InstanceID
+	if view != nil {
+		id = view.Instance.ID
+	}
+	release, ok := a.verifier.slots.acquire(id)
+	if !ok {
+		return nil, ReasonBusy
+	}
+	defer release()
+	if why := admit(); why != "" {
 		return nil, why
 	}
 	if err := t.Method.Verify(t.signed, t.Signature, key.key); err != nil {
@@ -288,7 +303,7 @@ func (a *Authenticator) CheckToken(id tenancy.InstanceID, raw string) TokenCheck
 	if why != "" {
 		return TokenCheck{Reason: why}
 	}
-	v := a.judge(view, t)
+	v := a.judge(view, t, func() Reason { return "" })
 	out := TokenCheck{Reason: v.why, Claim: v.claim}
 	if v.issuer != nil {
 		out.Issuer = v.issuer.Name
