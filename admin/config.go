@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"weir/admin/api"
 	"weir/auth"
 	"weir/tenancy"
 )
@@ -56,6 +57,9 @@ type Config struct {
 	Plaintext bool
 	// CA is the PEM certificate that clients must trust, empty if a public one.
 	CA []byte
+	// Explain says what a reason for refusing a connection means and what to do about
+	// it. Optional.
+	Explain func(api.Refusal) api.Refusal
 	// Ready says what keeps this gateway from serving; nil if nothing.
 	Ready func() error
 	// Version of Weir, in /openapi.json.
@@ -108,6 +112,9 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	if cfg.Defaults == nil {
 		cfg.Defaults = func(string) auth.Defaults { return auth.Defaults{} }
+	}
+	if cfg.Explain == nil {
+		cfg.Explain = func(r api.Refusal) api.Refusal { return r }
 	}
 	cfg.Rand = cmp.Or(cfg.Rand, rand.Reader)
 	s := &server{cfg: cfg, tokens: newVerifier(cfg.TokenKey, cfg.Now), limit: newLimiter(cfg.Now)}

@@ -76,6 +76,8 @@ func (f *fixture) outcome(method, path, role string, owner tenancy.TenantID) str
 	switch {
 	case method == http.MethodGet && path == "/v1/instances":
 		path += "?limit=500"
+	case method == http.MethodGet && path == "/v1/events":
+		path += "?instance=" + id
 	case method == http.MethodPost && strings.HasSuffix(path, "/aliases"):
 		f.pool.holdTopics("legacy-" + id)
 		body = `{"aliases":[{"kind":"topic","name":"bills","physical":"legacy-` + id + `"}]}`

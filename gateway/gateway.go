@@ -108,6 +108,7 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	p.directory.Watch(a.proxy.Auth.Prepare)
 	a.proxy.MissingIdentity = identities.Wanted
 	a.proxy.Registry, a.proxy.Log = registry, a.log
+	a.proxy.Refusals, a.proxy.Gateway = p.store, id
 	a.proxy.Listeners = a.faces.listeners
 
 	a.admin.Store, a.admin.Directory, a.admin.Pools, a.admin.Identities = p.store, p.directory, pools, identities
@@ -120,6 +121,7 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	if len(a.issuers) > 0 {
 		a.admin.Mechanisms = append(a.admin.Mechanisms, auth.OAuthBearer)
 	}
+	a.admin.Explain = explain
 	a.admin.Ready = p.ready
 	handler, err := admin.New(a.admin)
 	if err != nil {

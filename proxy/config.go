@@ -25,6 +25,8 @@ type Config struct {
 	// MissingIdentity is told of instances whose principal the pool does not let
 	// in, or that have none. It must not block. Optional.
 	MissingIdentity func(tenancy.InstanceID)
+	Refusals        RefusalKeeper // keeps refused connections; nil: nobody does
+	Gateway         string        // this process, in what Refusals keeps
 	Registry        prometheus.Registerer
 	Log             *slog.Logger
 	Listeners       []Listener

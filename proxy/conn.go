@@ -59,6 +59,8 @@ type conn struct {
 	chain     []*x509.Certificate // that the client showed; nil: none
 	certified *certified          // whom it proved; nil: nobody
 	principal auth.Principal
+	host      string // that the client asked for in the TLS handshake, fit to be shown
+	mechanism string // that it chose, likewise
 	sess      *rewrite.Session
 	pool      *upstream.Pool
 	in        *wire.Reader

@@ -83,6 +83,7 @@ func (c *conn) startSASL(p *pending, body []byte) (*auth.Conversation, error) {
 	resp.SetVersion(p.version)
 	resp.SupportedMechanisms = c.srv.cfg.Auth.Mechanisms()
 	conv, ok := c.srv.cfg.Auth.Start(req.Mechanism, c.peer())
+	c.mechanism = mechanismName(req.Mechanism)
 	if !ok {
 		resp.ErrorCode = kerr.UnsupportedSaslMechanism.Code
 	}

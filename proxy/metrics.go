@@ -17,6 +17,9 @@ type metrics struct {
 	bytesIn  prometheus.Counter
 	bytesOut prometheus.Counter
 	tripwire *prometheus.CounterVec // by API
+	refusals *prometheus.CounterVec // by reason
+
+	refusalsDropped prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -43,6 +46,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "weir_response_bytes_total", Help: "Bytes of response bodies, before TLS.",
 		}),
 	}
+	m.refusals = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "weir_refusals_total", Help: "Client connections that were refused or thrown out, by reason id.",
+	}, []string{"reason"})
+	m.refusalsDropped = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "weir_refusals_dropped_total", Help: "Those of them that could not be kept for tenants to see.",
+	})
 	m.tripwire = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "weir_tripwire_total", Help: "Answers that would have shown something of the pool and were not sent, by API. Any is a fault.",
 	}, []string{"api"})
@@ -59,7 +68,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			m.requests[key] = requests.WithLabelValues(kmsg.NameForKey(int16(key)))
 		}
 	}
-	reg.MustRegister(m.accepted, m.closed, m.sessions, m.links, m.bytesIn, m.bytesOut, m.tripwire, requests)
+	reg.MustRegister(m.accepted, m.closed, m.sessions, m.links, m.bytesIn, m.bytesOut, m.tripwire, m.refusals, m.refusalsDropped, requests)
 	return m
 }
 

@@ -13,7 +13,9 @@ import (
 // The page for operators has every metric and no other.
 func TestMetricsAreDocumented(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	newMetrics(reg).closed.WithLabelValues(reasonClientGone)
+	m := newMetrics(reg)
+	m.closed.WithLabelValues(reasonClientGone)
+	m.refusals.WithLabelValues(reasonFull)
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)

@@ -25,6 +25,7 @@ const (
 	reasonTLSOnPlaintext = "tls-on-plaintext-port"
 	reasonHTTP           = "http-on-kafka-port"
 	reasonTLS            = "tls-failed"
+	reasonCertificate    = "certificate-refused" // by the client
 	reasonFrameSize      = "frame-size"
 	reasonMalformed      = rewrite.ReasonMalformed
 	reasonUnsupported    = "request-unsupported"

@@ -33,6 +33,8 @@ type Server struct {
 	metrics   *metrics
 	conns     registry
 	lobby     *lobby
+	refusals  *refusals
+	log       *closedLog
 	lastID    atomic.Uint64
 }
 
@@ -58,6 +60,7 @@ func New(cfg Config) (*Server, error) {
 		metrics: newMetrics(cfg.Registry),
 		lobby:   newLobby(cfg.MaxHandshakes),
 	}
+	s.refusals, s.log = newRefusals(cfg.Refusals, cfg.Gateway, s.metrics), newClosedLog(cfg.Log)
 	s.conns.init()
 	for _, l := range cfg.Listeners {
 		bound, err := bind(l)
@@ -129,6 +132,7 @@ func (s *Server) Serve(ctx context.Context, now <-chan struct{}) error {
 		})
 	}
 	wg.Go(func() { s.janitor(life) })
+	wg.Go(func() { s.refusals.run(life) })
 
 	select {
 	case <-ctx.Done():
@@ -181,6 +185,7 @@ func (s *Server) admit(ctx context.Context, l *listener, raw net.Conn) *conn {
 		c.cancel()
 		_ = raw.Close()
 		s.metrics.closed.WithLabelValues(reasonFull).Inc()
+		s.refusals.note(s.refusal(c, reasonFull, nil))
 		return nil
 	}
 	if out != nil {
@@ -201,6 +206,9 @@ func (s *Server) serveConn(c *conn) {
 func (s *Server) finished(c *conn, err error) {
 	reason, fix := reasonOf(err)
 	s.metrics.closed.WithLabelValues(reason).Inc()
+	if c.refused(reason) {
+		s.refusals.note(s.refusal(c, reason, err))
+	}
 	attrs := []any{"conn", c.id, "addr", c.from.Addr.String(), "reason", reason}
 	if c.balancer.IsValid() {
 		attrs = append(attrs, "balancer", c.balancer.String())
@@ -224,6 +232,9 @@ func (s *Server) finished(c *conn, err error) {
 	case reasonClientGone, reasonDrained, reasonStopped, reasonHealthCheck, reasonTripwire: // the latter has its alarm
 		s.cfg.Log.Debug("connection closed", attrs...)
 	default:
+		if !s.log.first(reason, c.from.Addr, time.Now()) {
+			return
+		}
 		if fix != "" {
 			attrs = append(attrs, "fix", fix)
 		}

@@ -40,7 +40,7 @@ func listenerTLS(base *tls.Config) *tls.Config {
 
 // hello sees the host name that the client asks for, on the reading goroutine.
 func (c *conn) hello(serverName string) error {
-	c.route = c.lst.route(serverName)
+	c.route, c.host = c.lst.route(serverName), hostName(serverName)
 	if why := c.srv.cfg.Auth.Admit(c.peer()); why != "" {
 		c.raw.mute() // an alert would say more than a closed port
 		return notAdmitted(why)

@@ -31,6 +31,7 @@ type transport struct {
 	net.Conn
 	owner  *conn
 	peeked []byte
+	spoke  bool        // the client has sent a byte, behind the PROXY header if there is one
 	muted  atomic.Bool // nothing is sent any more
 
 	mu    sync.Mutex // Write is also called by crypto/tls on the reading goroutine (alerts, key updates)
@@ -50,11 +51,12 @@ func (t *transport) peek(n int) ([]byte, error) {
 	t.peeked = slices.Grow(t.peeked, n-have)[:n]
 	got, err := io.ReadFull(t.Conn, t.peeked[have:])
 	t.peeked = t.peeked[:have+got]
+	t.spoke = t.spoke || got > 0
 	return t.peeked, err
 }
 
-// skip consumes n bytes that have been peeked.
-func (t *transport) skip(n int) { t.peeked = t.peeked[n:] }
+// skip consumes n bytes that have been peeked, which were not the client's.
+func (t *transport) skip(n int) { t.peeked, t.spoke = t.peeked[n:], false }
 
 func (t *transport) Read(p []byte) (int, error) {
 	if len(t.peeked) > 0 && len(p) > 0 {
@@ -184,9 +186,9 @@ func readFailed(err error) error {
 	case isTimeout(err):
 		return &closing{reason: reasonHandshakeSlow, err: err}
 	}
-	var alert tls.AlertError
+	var alert *net.OpError
 	var record tls.RecordHeaderError
-	if errors.As(err, &alert) || errors.As(err, &record) {
+	if errors.As(err, &alert) && alert.Op == remoteAlert || errors.As(err, &record) {
 		return &closing{reason: reasonTLS, err: err}
 	}
 	return &closing{reason: reasonClientGone, err: err}
@@ -204,9 +206,28 @@ func tlsFailed(err error) error {
 		return &closing{reason: reasonHandshakeSlow, err: err}
 	}
 	c := &closing{reason: reasonTLS, err: fmt.Errorf("handshake: %w", err)}
-	var alert tls.AlertError
-	if errors.As(err, &alert) {
+	if distrusts(err) {
+		c.reason = reasonCertificate
 		c.fix = "the client refused our certificate: check its CA file and the host name it connects to"
 	}
 	return c
+}
+
+// remoteAlert is the Op of the net.OpError that crypto/tls makes of an alert.
+const remoteAlert = "remote error"
+
+// distrusts reports whether the client ended the handshake over our certificate
+// (RFC 8446, 6.2). crypto/tls exports the alerts' texts only.
+func distrusts(err error) bool {
+	var alert *net.OpError
+	if !errors.As(err, &alert) || alert.Op != remoteAlert {
+		return false
+	}
+	const bad, unknownCA = 42, 48 // what stands between them is about certificates, but 47
+	for code := tls.AlertError(bad); code <= unknownCA; code++ {
+		if code != 47 && alert.Err.Error() == code.Error() {
+			return true
+		}
+	}
+	return false
 }

@@ -22,7 +22,7 @@ const (
 	// refusalsTTL ends the stream of an instance that nobody was refused at for long.
 	refusalsTTL = RefusalsKept + time.Hour
 	// MaxRefusals is how many one call writes or reads at most.
-	MaxRefusals = 500
+	MaxRefusals = 512
 
 	refusalField = "e"
 )
@@ -38,12 +38,16 @@ type Refusal struct {
 	Count   int64     `json:"count"`
 	Gateway string    `json:"gateway,omitempty"`
 	// Address is the client's; the /64 of an IPv6 address. Invalid: of several.
-	Address   netip.Prefix `json:"address,omitzero"`
-	Endpoint  string       `json:"endpoint,omitempty"`  // the listener's address
-	Host      string       `json:"host,omitempty"`      // that the newest asked for (SNI)
-	Mechanism string       `json:"mechanism,omitempty"` // SASL
-	User      string       `json:"user,omitempty"`      // only one that there is
-	Reason    string       `json:"reason"`              // id
+	Address netip.Prefix `json:"address,omitzero"`
+	// Cloud and EndpointID are of the private endpoint that the client came through.
+	Cloud      string `json:"cloud,omitempty"`
+	EndpointID string `json:"endpoint_id,omitempty"`
+
+	Endpoint  string `json:"endpoint,omitempty"`  // the listener's address
+	Host      string `json:"host,omitempty"`      // that the newest asked for (SNI)
+	Mechanism string `json:"mechanism,omitempty"` // SASL
+	User      string `json:"user,omitempty"`      // only one that there is
+	Reason    string `json:"reason"`              // id
 }
 
 // refusalsKey is a stream, each entry one Refusal as JSON. Those of no instance

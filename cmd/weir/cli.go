@@ -46,6 +46,7 @@ type grammar struct {
 	ClientCA       clientCACmds       `cmd:"" name:"client-ca" help:"Let clients prove who they are by certificates."`
 	Authentication authenticationCmds `cmd:"" help:"Say how clients must prove who they are."`
 
+	Conn  connCmds  `cmd:"" name:"connection" help:"See which connections were refused, and why one fails."`
 	Topic topicCmds `cmd:"" help:"Work with topics: produce, consume, list, create, delete."`
 
 	Version versionCmd `cmd:"" help:"Print the version."`
