@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -189,16 +190,77 @@ func TestACLHostThroughABalancer(t *testing.T) {
 	}
 }
 
-// The header's own time begins with its first byte; before it, that of the handshake.
-func TestSlowHeader(t *testing.T) {
-	r := newBalancedRig(t)
-	begin := time.Now()
-	c := r.dialFrom(4, balancerAddr, proxyV2()[:14])
-	closedWithout(t, c)
-	if took := time.Since(begin); took < headerTimeout || took > headerTimeout+3*time.Second {
-		t.Errorf("closed after %s", took)
+// meeting is a connection of a balancer in a bubble of virtual time, and the
+// balancer's side of it.
+func meeting(t *testing.T) (c *conn, theirs net.Conn) {
+	ours, theirs := net.Pipe()
+	t.Cleanup(func() { _, _ = ours.Close(), theirs.Close() })
+	c = &conn{srv: &Server{lobby: newLobby(1)}, lst: &listener{Listener: Listener{Balancers: behind(true)}}, raw: &transport{Conn: ours}}
+	c.from.Addr = netip.MustParseAddr(balancerAddr)
+	c.srv.lobby.enter(c, origin{addr: c.from.Addr, balancer: true}, time.Now())
+	return c, theirs
+}
+
+// A header has two seconds from its first byte on, and never longer than the
+// handshake; before it and behind it the handshake's time holds.
+func TestTimeForAHeader(t *testing.T) {
+	for name, test := range map[string]struct {
+		pause, whole time.Duration // until the first byte, and for the handshake
+		sent         string
+		reason       string
+		took         time.Duration
+	}{
+		"half of it":       {3 * time.Second, 10 * time.Second, proxyV2()[:20], reasonHeaderBad, 5 * time.Second},
+		"half of a line":   {0, 10 * time.Second, "PROXY TCP4 203.0", reasonHeaderBad, 2 * time.Second},
+		"handshake's end":  {3 * time.Second, 4 * time.Second, proxyV2()[:20], reasonHeaderBad, 4 * time.Second},
+		"half of its sign": {0, 10 * time.Second, signV2[:5], reasonHeaderMissing, 2 * time.Second},
+		"nothing":          {0, 10 * time.Second, "", reasonHandshakeSlow, 10 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, theirs := meeting(t)
+				begin := time.Now()
+				by := begin.Add(test.whole)
+				_ = c.raw.SetDeadline(by)
+				go func() {
+					time.Sleep(test.pause) // virtual
+					_, _ = io.WriteString(theirs, test.sent)
+				}()
+				reason, _ := reasonOf(c.meet(by))
+				if took := time.Since(begin); reason != test.reason || took != test.took {
+					t.Errorf("%s after %s, want %s after %s", reason, took, test.reason, test.took)
+				}
+				_ = c.raw.Close()
+			})
+		})
 	}
-	r.logs(reasonHeaderBad)
+}
+
+// Behind the header a client may take its time, and is counted by its own address.
+func TestBehindTheHeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, theirs := meeting(t)
+		by := time.Now().Add(10 * time.Second)
+		_ = c.raw.SetDeadline(by)
+		go func() {
+			_, _ = io.WriteString(theirs, proxyV2())
+			time.Sleep(9 * time.Second) // virtual
+			_, _ = io.WriteString(theirs, "hello")
+		}()
+		if err := c.meet(by); err != nil {
+			t.Fatal(err)
+		}
+		if at := c.srv.lobby.waiting[c].origin; at != originOf("203.0.113.7") {
+			t.Errorf("counted by %+v", at)
+		}
+		text := make([]byte, 5)
+		if _, err := io.ReadFull(c.raw, text); err != nil || string(text) != "hello" {
+			t.Errorf("%q, %v", text, err)
+		}
+		if _, err := c.raw.Read(text); !isTimeout(err) || time.Now() != by {
+			t.Errorf("at %s: %v, want a timeout when the handshake's time is over", time.Now(), err)
+		}
+	})
 }
 
 // While a lobby is full of silent connections through one balancer, those who

@@ -84,10 +84,10 @@ func (l *lobby) leave(c *conn) {
 }
 
 // oldest is the connection that has waited longest of those from the origin with
-// most of them. mu is held.
+// most of them, rather of those of which nothing is known. mu is held.
 func (l *lobby) oldest() (crowd origin, c *conn) {
 	for at, n := range l.from {
-		if n > l.from[crowd] {
+		if n > l.from[crowd] || n == l.from[crowd] && at.balancer {
 			crowd = at
 		}
 	}

@@ -69,3 +69,42 @@ func TestNetwork(t *testing.T) {
 		}
 	}
 }
+
+// Behind a balancer nobody is known until the header has come: who came first has
+// no right against who comes last.
+func TestLobbyHasNoPatienceBehindABalancer(t *testing.T) {
+	l, now := newLobby(2), time.Now()
+	unknown := originOf("10.0.8.1")
+	unknown.balancer = true
+	named, silent := &conn{}, &conn{}
+	for _, c := range []*conn{named, silent} {
+		if out, ok := l.enter(c, unknown, now); out != nil || !ok {
+			t.Fatalf("out %p, %v", out, ok)
+		}
+	}
+	l.move(named, originOf("203.0.113.7"))
+	if out, ok := l.enter(&conn{}, unknown, now); !ok || out != silent {
+		t.Errorf("out %p, %v, want the silent one %p", out, ok, silent)
+	}
+	// Two that are named, from one address: that is the crowd, and its own matter.
+	l.move(silent, originOf("203.0.113.7")) // has lost its place: nothing happens
+	if len(l.from) != 2 || l.from[originOf("203.0.113.7")] != 1 || l.from[unknown] != 1 {
+		t.Errorf("counted by %v", l.from)
+	}
+}
+
+// A client that moves to its own address is counted there, and forgotten there.
+func TestLobbyForgetsWhoMoved(t *testing.T) {
+	l, c, now := newLobby(2), &conn{}, time.Now()
+	if _, ok := l.enter(c, origin{addr: crowdOrigin().addr, balancer: true}, now); !ok {
+		t.Fatal("no place")
+	}
+	l.move(c, crowdOrigin())
+	if g := l.waiting[c]; g.origin != crowdOrigin() || !g.since.Equal(now) {
+		t.Errorf("%+v; moving makes nobody younger", g)
+	}
+	l.leave(c)
+	if l.len() != 0 || len(l.from) != 0 {
+		t.Errorf("%d guests, counted by %v", l.len(), l.from)
+	}
+}
