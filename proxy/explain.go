@@ -85,6 +85,7 @@ var explanations = map[string]Explanation{ //nolint:gochecknoglobals // read-onl
 	reasonNetwork:        {Text: "INSTANCE does not allow ADDRESS", Fix: "allow the address, or connect from one of the instance's networks", Try: "weir network allow INSTANCE ADDRESS"},
 	reasonWrongPool:      {Text: "the port is a broker of another pool than the instance's", Fix: "connect to the bootstrap address", Try: tryInstance},
 	reasonNoPool:         {Text: "the instance's pool is not configured on this gateway", Fix: "add it to pools in weir.yaml of every gateway"},
+	reasonIdentity:       {Text: "the pool does not let INSTANCE in: its own principal is missing there", Fix: fixRetry},
 	reasonUnreachable:    {Text: "the broker behind the gateway does not answer", Fix: fixRetry},
 	reasonUpstreamLost:   {Text: "the connection to the broker was lost", Fix: fixNone},
 	reasonUpstreamAnswer: {Text: "the broker answered what was not asked", Fix: fixRetry},
