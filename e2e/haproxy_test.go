@@ -35,8 +35,8 @@ const (
 func newBalancedWorld(t *testing.T) (w *world, port int) {
 	t.Helper()
 	w, port = newWorld(t), parts.FreePorts(t, 1)
-	w.balanced = fmt.Sprintf("sni: {domain: kafka.localhost, port: %d}\n    "+
-		"proxy_protocol: {from: [%s/32], mode: required, endpoint: {cloud: ours, type: 0x05}}", port, balancerFrom)
+	w.sniPort = port
+	w.listener = fmt.Sprintf("proxy_protocol: {from: [%s/32], mode: required, endpoint: {cloud: ours, type: 0x05}}", balancerFrom)
 	var config strings.Builder
 	fmt.Fprintf(&config, "global\n  maxconn 1000\ndefaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1m\n  timeout server 1m\n")
 	for name, addr := range map[string]string{"east": eastAddr, "west": westAddr} {

@@ -63,11 +63,12 @@ type world struct {
 	token string
 	// plaintext listeners instead of TLS, for clients that cannot do both at once.
 	plaintext bool
-	// balanced, if not empty, is what stands between clients and gateways: the SNI
-	// port that clients are told, and proxy_protocol of the listener.
-	balanced string
-	pool     string // more of the pool's configuration
-	more     string // more sections of the configuration
+	// What else the configuration has.
+	sniPort  int    // that clients are told; 0: port
+	listener string // lines of the listener
+	pool     string // keys of the pool, each after a comma
+	auth     string // keys of auth, each after a comma
+	more     string // sections
 }
 
 func newWorld(t *testing.T) *world {
@@ -143,12 +144,9 @@ type gateway struct {
 func (w *world) start(name string) *gateway {
 	w.t.Helper()
 	g := &gateway{admin: fmt.Sprintf("127.0.0.1:%d", parts.FreePorts(w.t, 1)), log: filepath.Join(w.dir, name+".log")}
-	security := "tls: {certificate_file: ca.pem, key_file: key.pem}\n    sni: {domain: kafka.localhost}"
-	switch {
-	case w.plaintext:
+	security := "tls: {certificate_file: ca.pem, key_file: key.pem}\n    sni: {domain: kafka.localhost, port: " + strconv.Itoa(w.sniPort) + "}"
+	if w.plaintext {
 		security = "plaintext: true"
-	case w.balanced != "":
-		security = "tls: {certificate_file: ca.pem, key_file: key.pem}\n    " + w.balanced
 	}
 	config := fmt.Sprintf(`
 redis: {url: "%s"}
@@ -159,12 +157,14 @@ listeners:
     advertise: 127.0.0.1:%d
     reuse_port: true
     %s
+    %s
     brokers: [{pool: main, host: 127.0.0.1, first_port: %d, nodes: [%s]}]
 admin: {address: "%s", token_key_file: token.key, client_ca_file: ca.pem}
-auth: {pepper_file: pepper}
+auth: {pepper_file: pepper%s}
 drain: {grace: 1s, spread: 2s}
 log: {level: info, format: text}
-%s`, w.redis.URL(), strings.Join(w.kafka.Bootstrap(), `", "`), w.pool, w.port, w.port, security, w.port+1, w.nodes(), g.admin, w.more)
+%s
+`, w.redis.URL(), strings.Join(w.kafka.Bootstrap(), `", "`), w.pool, w.port, w.port, security, w.listener, w.port+1, w.nodes(), g.admin, w.auth, w.more)
 	w.write(name+".yaml", []byte(config))
 	g.Process = parts.Start(w.t, g.log, nil, binary, "serve", "--config", filepath.Join(w.dir, name+".yaml"))
 	w.t.Cleanup(func() {
@@ -317,4 +317,33 @@ func (w *world) status(g *gateway, method, path, body string) int {
 	w.t.Helper()
 	status, _, _ := w.rest(g, method, path, body)
 	return status
+}
+
+// put replaces a whole set: it says which one it has seen.
+func (w *world) put(g *gateway, path, body string) (status int, text []byte, err error) {
+	w.t.Helper()
+	send := func(method, body, etag string) (*http.Response, error) {
+		req, err := http.NewRequestWithContext(w.t.Context(), method, "http://"+g.admin+path, strings.NewReader(body))
+		if err != nil {
+			return nil, err
+		}
+		req.Header.Set("Authorization", "Bearer "+w.token)
+		req.Header.Set("Content-Type", "application/json")
+		if etag != "" {
+			req.Header.Set("If-Match", etag)
+		}
+		return http.DefaultClient.Do(req)
+	}
+	seen, err := send(http.MethodGet, "", "")
+	if err != nil {
+		return 0, nil, err
+	}
+	_ = seen.Body.Close()
+	resp, err := send(http.MethodPut, body, seen.Header.Get("ETag"))
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	text, _ = io.ReadAll(resp.Body)
+	return resp.StatusCode, text, nil
 }
