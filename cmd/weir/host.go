@@ -88,8 +88,12 @@ func (c *hostSetCmd) Run(ctx context.Context, e *env) error {
 		say(e.out, "%s\n", set.Name)
 		return nil
 	}
-	say(e.out, "%s is %s, ready on %d of %d gateways\n\n", set.Name, c.Instance, set.ReadyOn.Gateways, set.ReadyOn.Of)
-	say(e.out, "  %-11s %s\n", "Bootstrap", strings.Join(set.Bootstrap, ","))
+	say(e.out, "%s is %s's, in force on %d of %d gateways\n\n", set.Name, c.Instance, set.ReadyOn.Gateways, set.ReadyOn.Of)
+	if len(set.Bootstrap) > 0 {
+		say(e.out, "  %-11s %s\n", "Bootstrap", strings.Join(set.Bootstrap, ","))
+	} else {
+		say(e.out, "  %-11s none: no listener of this gateway has sni\n", "Bootstrap")
+	}
 	say(e.out, "  %-11s until %s\n", "Certificate", set.NotAfter.Format(time.RFC3339))
 	say(e.out, "  %-11s %s and *.%s must lead to the gateway\n", "DNS", set.Name, set.Name)
 	return nil

@@ -27,6 +27,8 @@ func TestScripts(t *testing.T) {
 			"await": await,
 			"lines": countLines,
 			"mode":  mode,
+
+			"certificate": certificate,
 		},
 	})
 }
