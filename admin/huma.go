@@ -56,6 +56,7 @@ func (s *server) register(mux *http.ServeMux) ([]byte, error) {
 	s.clientCARoutes(a)
 	s.issuerRoutes(a)
 	route(a, "list-events", eventsRead, http.MethodGet, "/v1/events", http.StatusOK, s.listEvents)
+	s.credentialRoutes(a)
 
 	schemas := a.OpenAPI().Components.Schemas.Map()
 	plan := schemas["CreateInstance"].Properties["plan"]

@@ -54,6 +54,9 @@ const (
 	codeIssuerNotAllowed code = "issuer-not-allowed"
 	codeIssuerTaken      code = "issuer-taken"
 	codeIssuersFull      code = "issuers-limit-reached"
+	codeKeyNotFound      code = "key-not-found"
+	codeKeysFull         code = "keys-limit-reached"
+	codeKeysNotAllowed   code = "keys-not-allowed"
 	codeRateLimited      code = "rate-limited"
 	codeTimeout          code = "request-timeout"
 	codeStore            code = "store-unavailable"
@@ -156,6 +159,12 @@ func kindOf(c code) problemKind { //nolint:funlen // a table
 		return problemKind{status: http.StatusConflict, title: "Issuer is there already", try: "weir issuer list INSTANCE"}
 	case codeIssuersFull:
 		return problemKind{status: http.StatusConflict, title: "Limit of issuers reached", try: "weir issuer delete INSTANCE NAME"}
+	case codeKeyNotFound:
+		return problemKind{status: http.StatusNotFound, title: "API key not found", try: "weir key list INSTANCE"}
+	case codeKeysFull:
+		return problemKind{status: http.StatusConflict, title: "Limit of API keys reached", try: "weir key delete INSTANCE KEY"}
+	case codeKeysNotAllowed:
+		return problemKind{status: http.StatusConflict, title: "API keys not allowed", try: "weir authentication set INSTANCE --any-mechanism"}
 	case codeRateLimited:
 		return problemKind{status: http.StatusTooManyRequests, title: "Rate limited", retryable: true}
 	case codeTimeout:

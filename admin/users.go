@@ -172,6 +172,6 @@ func (s *server) user(i tenancy.InstanceID, u tenancy.User) api.User {
 	usable := slices.DeleteFunc(slices.Clone(s.cfg.Mechanisms), func(m string) bool { return !auth.CanUse(u, m) })
 	return api.User{
 		Name: u.Name, Username: s.cfg.Username(i, u.Name), Mechanisms: usable,
-		Disabled: u.Disabled, CreatedAt: u.CreatedAt.UTC(), Version: u.Version,
+		Disabled: u.Disabled, CreatedAt: u.CreatedAt.UTC(), ExpiresAt: atOrNever(u.ExpiresAt), Version: u.Version,
 	}
 }

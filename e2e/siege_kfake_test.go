@@ -103,7 +103,7 @@ func newInProcess(t *testing.T, change ...func(*proxy.Config)) *inProcess {
 	}
 	face, err := admin.New(admin.Config{
 		Store: store, Directory: dir, Pools: map[string]admin.Pool{"main": pool}, Gatherer: prometheus.NewRegistry(), Log: log, TokenKey: p.key,
-		Plans: []string{"dev"}, DefaultPool: "main", Mechanisms: []string{"PLAIN"}, Ready: func() error { return nil },
+		Issuers: cfg.Auth, Keys: cfg.Auth, Plans: []string{"dev"}, DefaultPool: "main", Mechanisms: []string{"PLAIN"}, Ready: func() error { return nil },
 		Endpoints: func(tenancy.InstanceID) []string { return []string{"127.0.0.1:1"} },
 		Username:  func(id tenancy.InstanceID, user string) string { return user + "@" + string(id) },
 	})

@@ -12,12 +12,13 @@ type CreateUser struct {
 
 // User is who may log in to an instance.
 type User struct {
-	Name       string    `json:"name"`
-	Username   string    `json:"username" doc:"What a client must send as its user name."`
-	Mechanisms []string  `json:"mechanisms" nullable:"false"`
-	Disabled   bool      `json:"disabled"`
-	CreatedAt  time.Time `json:"created_at"`
-	Version    int64     `json:"version"`
+	Name       string     `json:"name"`
+	Username   string     `json:"username" doc:"What a client must send as its user name."`
+	Mechanisms []string   `json:"mechanisms" nullable:"false"`
+	Disabled   bool       `json:"disabled"`
+	CreatedAt  time.Time  `json:"created_at"`
+	ExpiresAt  *time.Time `json:"expires_at,omitempty" doc:"From when on the user is kept out. Absent: never."`
+	Version    int64      `json:"version"`
 }
 
 // CreatedUser answers POST /v1/instances/{i}/users.

@@ -87,6 +87,14 @@ func properties(c Connection) string {
 	return b.String()
 }
 
+// Properties is the content of client.properties.
+func (c Connection) Properties() (string, error) {
+	if err := c.check(); err != nil {
+		return "", err
+	}
+	return properties(c), nil
+}
+
 // kcatConf is for kcat -F and any librdkafka. PLAIN, because Debian's kcat
 // (librdkafka 2.0.2) was seen to fail SCRAM against Kafka itself; the channel
 // is encrypted. ca is an absolute path: kcat cuts lines at 511 bytes, so that

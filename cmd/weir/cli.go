@@ -37,6 +37,7 @@ type grammar struct {
 
 	Instance instanceCmds `cmd:"" help:"Manage instances."`
 	User     userCmds     `cmd:"" help:"Manage the users of an instance."`
+	Key      keyCmds      `cmd:"" help:"Manage the API keys of an instance's users."`
 	Issuer   issuerCmds   `cmd:"" help:"Say whose OAuth tokens an instance believes."`
 	Alias    aliasCmds    `cmd:"" help:"Hand existing names of the pool to an instance."`
 	Host     hostCmds     `cmd:"" help:"Manage the host names of an instance's own."`

@@ -21,9 +21,13 @@ const maxPasswordFile = 4 << 10
 const maxTokenFile = 16<<10 + 2
 
 type userCmds struct {
-	Create userCreateCmd `cmd:"" help:"Create a user and the files to connect as it."`
-	List   userListCmd   `cmd:"" help:"List an instance's users."`
-	Delete userDeleteCmd `cmd:"" help:"Delete a user and cut off its clients."`
+	Create  userCreateCmd  `cmd:"" help:"Create a user and the files to connect as it."`
+	List    userListCmd    `cmd:"" help:"List an instance's users."`
+	Rotate  userRotateCmd  `cmd:"" help:"Give a user a new password; the one before stays valid for a while."`
+	Set     userSetCmd     `cmd:"" help:"Say until when a user may log in."`
+	Disable userDisableCmd `cmd:"" help:"Keep a user out and cut off its clients."`
+	Enable  userEnableCmd  `cmd:"" help:"Let a disabled user in again."`
+	Delete  userDeleteCmd  `cmd:"" help:"Delete a user with its API keys and cut off its clients."`
 }
 
 type userCreateCmd struct {
