@@ -362,7 +362,10 @@ func TestNetworkGoesDuringALogin(t *testing.T) {
 				err = login(c, "u@i-a")
 			}
 			if err == nil {
-				_, err = send(c, kmsg.NewPtrMetadataRequest(), 9)
+				before := gone.Load()
+				if _, err = send(c, kmsg.NewPtrMetadataRequest(), 9); err == nil && before {
+					t.Errorf("%q, after look %d: a session begins", serverName, looks+1)
+				}
 			}
 			if err == nil && !gone.Load() {
 				_ = c.Close()
