@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"weir/admin/api"
+	"weir/auth"
 	"weir/proxy"
 )
 
@@ -11,7 +12,12 @@ func explain(r api.Refusal) api.Refusal {
 	if !ok { // of a newer gateway
 		return r
 	}
+	address := r.Address
+	if r.EndpointID != "" && r.Reason == string(auth.ReasonNetwork) { // there, addresses say nothing
+		address = "--endpoint " + r.EndpointID + " --cloud " + r.Cloud
+	}
+	r.Try = e.For(r.Instance, address, r.User).Try
 	e = e.For(r.Instance, r.Address, r.User)
-	r.Text, r.Fix, r.Try = e.Text, e.Fix, e.Try
+	r.Text, r.Fix = e.Text, e.Fix
 	return r
 }

@@ -55,7 +55,7 @@ const (
 // explanations has every reason id of packages proxy, rewrite and auth; a test
 // reads those from the sources.
 var explanations = map[string]Explanation{ //nolint:gochecknoglobals // read-only table
-	reasonClientGone:     {Text: "the client left before it had logged in", Fix: "look into the client's log: it gave up, often after a time-out of its own"},
+	reasonClientGone:     {Text: "the client left in the middle of the TLS handshake or of the login", Fix: "look into the client's log: it gave up, often after a time-out of its own"},
 	reasonDrained:        {Text: "the gateway is being stopped", Fix: fixNone},
 	reasonStopped:        {Text: "the gateway was stopped", Fix: fixNone},
 	reasonInternal:       {Text: "something went wrong in the gateway", Fix: fixRetry},

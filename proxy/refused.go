@@ -17,15 +17,15 @@ const maxHostName = 255
 
 // refused reports whether an end for that reason is one that the client, or who
 // runs it, has to do something about: whatever comes before the session begins and
-// what throws a client out of it. Orderly ends are none, nor are the health checks of
-// a load balancer, which say nothing.
+// what throws a client out of it. Orderly ends are none, nor is who looks whether there
+// is a gateway: a health check that says nothing, or goes after the TLS handshake.
 func (c *conn) refused(reason string) bool {
 	if !c.open.Load() {
 		switch reason {
 		case reasonDrained, reasonStopped, reasonHealthCheck:
 			return false
 		case reasonClientGone:
-			return c.raw.spoke && !c.probe
+			return c.raw.spoke && !c.probe && (c.in == nil || c.mechanism != "")
 		}
 		return true
 	}

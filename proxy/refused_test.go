@@ -84,7 +84,14 @@ func TestRefusedConnectionsAreKept(t *testing.T) {
 			h.Mechanism = "GSSAPI"
 			_, _ = send(r.dial(0, sni), h, 1)
 		}, "i-a", "sasl-mechanism user= mechanism=GSSAPI host=" + sni},
-		{"left early", func() { _ = r.dial(0, sni).Close() }, "i-a", "client-gone user= mechanism= host=" + sni},
+		{"left in TLS", func() { _ = r.tcp("\x16\x03\x01").Close() }, "", "tls-failed user= mechanism= host="},
+		{"left in the login", func() {
+			conn := r.dial(0, sni)
+			h := kmsg.NewPtrSASLHandshakeRequest()
+			h.Mechanism = "SCRAM-SHA-256"
+			_, _ = send(conn, h, 1)
+			_ = conn.Close()
+		}, "i-a", "client-gone user= mechanism=SCRAM-SHA-256 host=" + sni},
 		{"bad request", func() {
 			conn := r.dial(0, sni)
 			if err := login(conn, "u"); err != nil {
@@ -107,6 +114,7 @@ func TestRefusedConnectionsAreKept(t *testing.T) {
 func TestOrderlyEndsAreNotKept(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.Refusals, c.Gateway = c.Store.(RefusalKeeper), "gw" })
 	_ = r.tcp("").Close()
+	_ = r.dial(0, "i-a.kafka.localhost").Close() // a check that knows TLS
 	gone := r.dial(0, "i-a.kafka.localhost")
 	if err := login(gone, "u"); err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 )
 
 type connCmds struct {
+	Check   connCheckCmd   `cmd:"" help:"Walk from the name to a fetched record and say which step fails, and why."`
 	Refused connRefusedCmd `cmd:"" help:"Show which connections were refused within a day, why, and what to do about it."`
 }
 
@@ -31,7 +32,7 @@ func (c *connRefusedCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	found, err := cl.refusals(ctx, c.Instance, time.Now().Add(-c.Since), c.Limit)
+	found, err := cl.refusals(ctx, c.Instance, c.Since, c.Limit)
 	if err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func (c *connRefusedCmd) watch(ctx context.Context, e *env, cl *client, found []
 		case <-tick.C:
 		}
 		var err error
-		if found, err = cl.refusals(ctx, c.Instance, time.Now().Add(-time.Minute), 500); err != nil {
+		if found, err = cl.refusals(ctx, c.Instance, time.Minute, 500); err != nil {
 			return err
 		}
 	}
@@ -116,9 +117,9 @@ func compareNumbers(a, b string) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }
 
-// refusals reads the newest, at most limit.
-func (c *client) refusals(ctx context.Context, instance string, since time.Time, limit int) ([]api.Refusal, error) {
-	query := url.Values{"kind": {"refused"}, "since": {since.UTC().Format(time.RFC3339)}}
+// refusals reads the newest of the last while, by the server's clock; at most limit.
+func (c *client) refusals(ctx context.Context, instance string, since time.Duration, limit int) ([]api.Refusal, error) {
+	query := url.Values{"kind": {"refused"}, "since": {since.String()}}
 	if instance != "" {
 		query.Set("instance", instance)
 	}
