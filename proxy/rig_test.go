@@ -63,9 +63,16 @@ func (l *logBuffer) String() string {
 
 func newRig(t *testing.T, change ...func(*Config)) *rig {
 	t.Helper()
+	return newRigOn(t, nil, func(*upstream.Config) {}, change...)
+}
+
+// newRigOn is newRig with brokers of a certain kind, and a pool to them.
+func newRigOn(t *testing.T, brokers []kfake.Opt, towards func(*upstream.Config), change ...func(*Config)) *rig {
+	t.Helper()
 	var vnet kfake.VirtualNetwork
-	kafka, err := kfake.NewCluster(kfake.Ports(9001, 9002, 9003), kfake.NumBrokers(3), kfake.ListenFn(vnet.Listen),
-		kfake.ClusterID("physical-cluster-id"))
+	kafka, err := kfake.NewCluster(append([]kfake.Opt{
+		kfake.Ports(9001, 9002, 9003), kfake.NumBrokers(3), kfake.ListenFn(vnet.Listen), kfake.ClusterID("physical-cluster-id"),
+	}, brokers...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,9 +84,9 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 	t.Cleanup(func() { _ = rdb.Close() })
 	r.store = tenancy.NewStore(rdb)
 	r.dir = tenancy.NewDirectory(tenancy.DirectoryConfig{Store: r.store, Gateway: "g", Log: log})
-	pool, err := upstream.NewPool(upstream.Config{
-		Name: "main", Bootstrap: []string{"127.0.0.1:9001"}, Dial: vnet.DialContext, Log: log,
-	})
+	pooled := upstream.Config{Name: "main", Bootstrap: []string{"127.0.0.1:9001"}, Dial: vnet.DialContext, Log: log}
+	towards(&pooled)
+	pool, err := upstream.NewPool(pooled)
 	if err != nil {
 		t.Fatal(err)
 	}
