@@ -180,7 +180,7 @@ func (k *Identities) draw(in tenancy.Instance) (tenancy.Identity, error) {
 func (k *Identities) put(ctx context.Context, in tenancy.Instance, i tenancy.Identity) error {
 	password, err := k.cfg.Sealer.Open(in.ID, tenancy.IdentityPlace(in.Pool), i.Password)
 	if err != nil {
-		return fmt.Errorf("%w: if its key is lost, weir instance rotate-identity %s makes a new one", err, in.ID)
+		return fmt.Errorf("%w: if its key is lost, POST /v1/instances/%s/identity/rotate makes a new one", err, in.ID)
 	}
 	aliases, err := k.cfg.Store.Aliases(ctx, in.ID)
 	if err != nil {
