@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"crypto/pbkdf2"
 	"crypto/rand"
@@ -41,16 +42,52 @@ func (p *Pool) KeepIdentity(ctx context.Context, as *Identity, grants []Grant) (
 	if len(brokers) == 0 {
 		return changed, fmt.Errorf("pool %q: no broker is up: %w", p.cfg.Name, p.health.lastError())
 	}
-	switch err := p.login(ctx, brokers[0], as); {
-	case errors.Is(err, ErrIdentity):
-		changed = true
-		if err := p.putUser(ctx, as); err != nil {
-			return changed, fmt.Errorf("password of %s: %w", as, err)
-		}
-	case err != nil:
-		return changed, err
+	right, err := p.passwordRight(ctx, brokers[0], as)
+	if err == nil && !right {
+		changed, err = true, p.putUser(ctx, as)
+	}
+	if err != nil {
+		return changed, fmt.Errorf("password of %s: %w", as, err)
 	}
 	return changed, p.awaitIdentity(ctx, brokers, as, grants)
+}
+
+// passwordRight tries whether the pool lets the identity in. Whether there is such
+// a user is asked first: brokers take 100 ms to refuse a login
+// (connection.failed.authentication.delay.ms).
+func (p *Pool) passwordRight(ctx context.Context, b Broker, as *Identity) (bool, error) {
+	if there, err := hasUser(ctx, p.Request, as.User); err != nil || !there {
+		return false, err
+	}
+	err := p.login(ctx, b, as)
+	if errors.Is(err, ErrIdentity) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// hasUser reports whether there is a user with a SCRAM-SHA-512 password.
+func hasUser(ctx context.Context, ask func(context.Context, kmsg.Request) (kmsg.Response, error), user string) (bool, error) {
+	req := kmsg.NewPtrDescribeUserSCRAMCredentialsRequest()
+	u := kmsg.NewDescribeUserSCRAMCredentialsRequestUser()
+	u.Name = user
+	req.Users = append(req.Users, u)
+	answer, err := ask(ctx, req)
+	if err != nil {
+		return false, err
+	}
+	resp := answer.(*kmsg.DescribeUserSCRAMCredentialsResponse)
+	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
+		return false, err
+	}
+	for _, r := range resp.Results {
+		for _, c := range r.CredentialInfos {
+			if c.Mechanism == scramMechanism {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }
 
 // RemoveIdentity takes a user out of the pool with all its ACLs; nil if there is
@@ -147,6 +184,9 @@ func (p *Pool) knows(ctx context.Context, at *kgo.Broker, b Broker, as *Identity
 	}
 	if missing, _ := difference(grants, has[as.User]); len(missing) > 0 {
 		return fmt.Errorf("pool %q: broker %d does not know %d acls of %s yet", p.cfg.Name, b.Node, len(missing), as)
+	}
+	if there, err := hasUser(ctx, at.Request, as.User); err != nil || !there {
+		return cmp.Or(err, fmt.Errorf("pool %q: broker %d does not know %s yet", p.cfg.Name, b.Node, as))
 	}
 	return p.login(ctx, b, as)
 }

@@ -260,3 +260,24 @@ func TestIdentityScramLies(t *testing.T) {
 		})
 	}
 }
+
+// Brokers that have not heard of an identity yet are waited for.
+func TestKeepIdentityWaitsForBrokers(t *testing.T) {
+	p, c := walled(t)
+	var asked, deaf int
+	c.ControlKey(int16(kmsg.DescribeACLs), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		if asked++; asked == 1 || deaf == 5 { // the first asks what there is to do
+			return nil, nil, false
+		}
+		deaf++
+		return req.ResponseKind(), nil, true
+	})
+	if _, err := p.KeepIdentity(within20s(t), NewIdentity("weir-a", "pass"), prefixed("a")); err != nil {
+		t.Fatal(err)
+	}
+	c.Close() // orders what the cluster's goroutine wrote before what is read here
+	if deaf != 5 {
+		t.Errorf("it returned after %d answers of brokers that know nothing, want 5", deaf)
+	}
+}
