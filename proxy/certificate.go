@@ -52,8 +52,14 @@ func (c *conn) inspectFirst(begin []byte, size int) error {
 	return c.raw.SetReadDeadline(time.Unix(0, c.frameBy.Load()))
 }
 
+// certifiedIdle reports whether a client that has proved itself says nothing in the
+// time that a handshake has: it keeps a connection for later, as Java's do.
+func (c *conn) certifiedIdle(err error) bool {
+	return c.certified != nil && isTimeout(err) && c.in.Between()
+}
+
 // beginCertified begins a session with its first request, which is served as any
-// that follows.
+// that follows; nil: there is none yet.
 func (c *conn) beginCertified(first []byte) error {
 	got := c.certified
 	if why := c.srv.cfg.Auth.Check(got.principal, got.proof, c.peer()); why == auth.ReasonSASLRequired {

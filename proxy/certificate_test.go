@@ -174,3 +174,27 @@ func TestCertificateClient(t *testing.T) {
 		t.Errorf("%d bytes came back", len(got))
 	}
 }
+
+// A client that has proved itself may wait before its first request; a stranger may not.
+func TestCertificateIdle(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.HandshakeTimeout = 500 * time.Millisecond })
+	ca := certs.NewCA(t, "acme")
+	r.trust("a", ca, "")
+	app := ca.Client(t, "app")
+	c, stranger := r.mustShow("a", &app), r.mustShow("a", nil)
+	for _, c := range []net.Conn{c, stranger} {
+		if _, err := send(c, kmsg.NewPtrApiVersionsRequest(), 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closedWithout(t, stranger)
+	r.logs(reasonHandshakeSlow)
+	eventually(t, "the session begins", func() bool {
+		n := 0
+		r.srv.conns.ofInstance("i-a", func(*conn) { n++ })
+		return n == 1
+	})
+	if err := ask(c); err != nil {
+		t.Error(err)
+	}
+}

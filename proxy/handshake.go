@@ -29,6 +29,9 @@ func (c *conn) handshake() error {
 	}
 	for {
 		frame, err := c.in.Next(c.firstLimit())
+		if err != nil && conv == nil && c.certifiedIdle(err) {
+			return c.beginCertified(nil)
+		}
 		if err != nil {
 			return c.readEnded(err)
 		}
