@@ -92,6 +92,9 @@ func (c *Conversation) maxToken() int {
 	return maxToken
 }
 
+// Mechanism is what Start was asked for.
+func (c *Conversation) Mechanism() string { return c.mechanism }
+
 // Principal is who was proved; valid after done, zero before.
 func (c *Conversation) Principal() Principal { return c.proved }
 

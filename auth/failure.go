@@ -35,6 +35,7 @@ const (
 	ReasonMechanismUnset    Reason = "mechanism-unset"    // the user has no credential for this mechanism
 	ReasonPasswordWrong     Reason = "password-wrong"     // known account, wrong proof or password
 	ReasonRateLimited       Reason = "rate-limited"       // too many failures from this address; nothing was checked
+	ReasonHandshakes        Reason = "handshakes-limited" // too many connections from this address never logged in
 	ReasonBusy              Reason = "busy"               // no slot for the derivation in time; nothing was checked
 	ReasonNetwork           Reason = "network-refused"    // from none of the instance's networks
 	ReasonExpired           Reason = "proof-expired"      // the secret, user, token or certificate has ended

@@ -9,7 +9,7 @@ import (
 	"weir/tenancy"
 )
 
-// maxTracked bounds each of the limiter's two tables, in entries of some 250
+// maxTracked bounds each of the limiter's tables, in entries of some 250
 // bytes. Whoever fills one from many networks makes it forget the oldest.
 const maxTracked = 100_000
 
@@ -28,6 +28,14 @@ func strangerAllowance() allowance { return allowance{burst: 12, every: 3 * time
 // Someone who has logged in from there before: an old password in a few pods
 // of a fleet must not lock out the others, while the password is rolled.
 func friendAllowance() allowance { return allowance{burst: 120, every: 500 * time.Millisecond} }
+
+// Handshakes of one address that may be under way, or have come to nothing: each
+// costs half a millisecond of processor time, a hundred times what looking at its
+// first message does. A login gives its handshake back, so that any number of good
+// clients may start behind one address as long as no more than this many are at it
+// at once: twice as many as a gateway lets in before they log in (proxy's
+// MaxHandshakes). Who never logs in has 50 a second, a fortieth of a processor.
+func handshakeAllowance() allowance { return allowance{burst: 2000, every: 20 * time.Millisecond} }
 
 // strangerSlots is over how many buckets the instances that strangers of one address
 // name are spread.
@@ -70,19 +78,24 @@ type bucket struct{ full time.Time }
 // a proof, so that of many attempts begun together no more are checked than
 // tokens and processors. Any goroutine.
 type limiter struct {
-	stranger, friend allowance // immutable
+	stranger, friend, handshake allowance // immutable
 
-	mu        sync.Mutex
-	strangers *lru[stranger, bucket]
-	friends   *lru[attempt, bucket]
+	mu         sync.Mutex
+	strangers  *lru[stranger, bucket]
+	friends    *lru[attempt, bucket]
+	handshakes *lru[netip.Addr, bucket]
+	known      *lru[attempt, struct{}] // without user: from where somebody has logged in; without instance: to any
 }
 
 func newLimiter(limit int) *limiter {
 	return &limiter{
-		stranger:  strangerAllowance(),
-		friend:    friendAllowance(),
-		strangers: newLRU[stranger, bucket](limit),
-		friends:   newLRU[attempt, bucket](limit),
+		stranger:   strangerAllowance(),
+		friend:     friendAllowance(),
+		handshake:  handshakeAllowance(),
+		strangers:  newLRU[stranger, bucket](limit),
+		friends:    newLRU[attempt, bucket](limit),
+		handshakes: newLRU[netip.Addr, bucket](limit),
+		known:      newLRU[attempt, struct{}](limit),
 	}
 }
 
@@ -128,6 +141,40 @@ func (l *limiter) succeeded(a attempt) {
 	defer l.mu.Unlock()
 	b, _ := l.friends.peek(a)
 	l.friends.put(a, b)
+}
+
+// enter says whether a client may begin a handshake at the instance that its host
+// name says, "" for none. Where somebody has logged in from there before it always
+// may. Otherwise it is charged, paid, unless there is nothing left for logins, so
+// that it would be refused at the end anyway.
+func (l *limiter) enter(now time.Time, addr netip.Addr, id tenancy.InstanceID) (paid bool, why Reason) {
+	a := newAttempt(addr, id, "")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, ok := l.known.peek(a); ok {
+		return false, ""
+	}
+	if b, _ := l.strangers.peek(a.stranger()); id != "" && !l.stranger.left(now, b) {
+		return false, ReasonRateLimited
+	}
+	b, _ := l.handshakes.peek(a.addr)
+	if !l.handshake.left(now, b) {
+		return false, ReasonHandshakes
+	}
+	l.handshakes.put(a.addr, l.handshake.spend(now, b))
+	return true, ""
+}
+
+// entered is for a client that has proved who it is; paid is what enter said.
+func (l *limiter) entered(addr netip.Addr, id tenancy.InstanceID, paid bool) {
+	a := newAttempt(addr, id, "")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.known.put(a, struct{}{})
+	l.known.put(attempt{addr: a.addr}, struct{}{})
+	if b, ok := l.handshakes.peek(a.addr); ok && paid {
+		l.handshakes.put(a.addr, bucket{full: b.full.Add(-l.handshake.every)})
+	}
 }
 
 // left reports whether one more failure fits.

@@ -257,3 +257,71 @@ func TestParallelGuessesAreLimited(t *testing.T) {
 		t.Errorf("PLAIN: %d of %d guesses were checked, want at most %d", derivations.Load(), n, most)
 	}
 }
+
+// The first message of a handshake is refused where every login would be, and where
+// too many came to nothing; where somebody has logged in from there it never is.
+func TestHandshakesAreLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		enter := func(addr string, id tenancy.InstanceID, want Reason) (paid bool) {
+			t.Helper()
+			paid, why := f.Enter(at(addr, id))
+			if why != want {
+				t.Errorf("%s at %q: %q, want %q", addr, id, why, want)
+			}
+			return paid
+		}
+		for _, id := range []tenancy.InstanceID{"one", "made-up"} { // there or not
+			for range 12 {
+				f.login(ScramSHA256, at("192.0.2.1", id), "nobody", "guess-guess")
+			}
+			enter("192.0.2.1", id, ReasonRateLimited)
+		}
+		enter("192.0.2.1", "two", "")
+		enter("192.0.2.1", "", "")
+		enter("192.0.2.2", "one", "")
+
+		// A friend passes, at its instance only.
+		f.Entered(Principal{"one", "alice"}, at("192.0.2.1", "one"), false)
+		if paid := enter("192.0.2.1", "one", ""); paid {
+			t.Error("a friend has been charged")
+		}
+		enter("192.0.2.1", "made-up", ReasonRateLimited)
+
+		// Of a /64 so many come to nothing at once, and 50 a second later.
+		for i := range 2000 {
+			if !enter(fmt.Sprintf("2001:db8::%x", i), "one", "") {
+				t.Fatal("a stranger is not charged")
+			}
+		}
+		enter("2001:db8::1", "one", ReasonHandshakes)
+		enter("2001:db8::1", "made-up", ReasonHandshakes)
+		enter("2001:db8::1", "", ReasonHandshakes)
+		enter("2001:db8:0:1::1", "one", "")
+		f.Entered(Principal{"two", "alice"}, at("2001:db8::2", "two"), true) // one of them has logged in
+		enter("2001:db8::1", "one", "")
+		enter("2001:db8::1", "one", ReasonHandshakes)
+		time.Sleep(time.Second) // virtual
+		for range 50 {
+			enter("2001:db8::1", "one", "")
+		}
+		enter("2001:db8::1", "one", ReasonHandshakes)
+		enter("2001:db8::1", "two", "")
+	})
+}
+
+// Thousands of good clients behind one address start together, also for the first time.
+func TestManyGoodClientsStart(t *testing.T) {
+	f := newFixture(t)
+	waiting := 0
+	for i := range 10_000 {
+		id := tenancy.InstanceID(fmt.Sprint("i-", i%100)) // of many instances, each new there
+		paid, why := f.Enter(at("192.0.2.1", id))
+		if why != "" {
+			t.Fatalf("client %d: %q", i, why)
+		}
+		if waiting++; paid && waiting > 1000 { // as many as may be at it at once
+			f.Entered(Principal{id, "u"}, at("192.0.2.1", id), true)
+		}
+	}
+}

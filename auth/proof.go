@@ -43,6 +43,21 @@ func (a *Authenticator) Admit(peer Peer) Reason {
 	return ""
 }
 
+// Enter is asked, after Admit, when a client begins a TLS handshake, before any
+// cryptography: it says why not, if too many logins from its address have failed, or
+// too many handshakes came to nothing. It decides by how often addresses have asked
+// for a name, whether there is an instance of that name or not. paid is for Entered.
+// Any goroutine.
+func (a *Authenticator) Enter(peer Peer) (paid bool, why Reason) {
+	return a.limiter.enter(a.now(), peer.From.Addr, peer.Instance)
+}
+
+// Entered is told once for each connection that its client has proved who it is.
+// Any goroutine.
+func (a *Authenticator) Entered(p Principal, peer Peer, paid bool) {
+	a.limiter.entered(peer.From.Addr, p.Instance, paid)
+}
+
 // reachable reports whether an instance may be reached from there. No view: there
 // is no such instance.
 func (a *Authenticator) reachable(view *tenancy.View, from tenancy.From) bool {

@@ -56,6 +56,7 @@ type conn struct {
 	balancer  netip.Addr // that said where from; invalid: nobody did
 	probe     bool       // the balancer speaks for itself
 	route     route
+	paid      bool                // the handshake was charged for (auth.Enter)
 	chain     []*x509.Certificate // that the client showed; nil: none
 	certified *certified          // whom it proved; nil: nobody
 	principal auth.Principal
@@ -146,6 +147,7 @@ func (c *conn) begin() error {
 	if err := c.handshake(); err != nil {
 		return err
 	}
+	c.srv.cfg.Auth.Entered(c.principal, c.peer(), c.paid)
 	c.srv.lobby.leave(c)
 	c.in.Inspect = c.inspect
 	if err := c.openSession(); err != nil {

@@ -111,6 +111,9 @@ func (c *conn) saslStep(p *pending, conv *auth.Conversation, body []byte) (done 
 	}
 	resp := kmsg.NewPtrSASLAuthenticateResponse()
 	resp.SetVersion(p.version)
+	if was := c.proof.Load(); c.sess != nil && was.Mechanism != auth.Certificate && conv.Mechanism() != was.Mechanism {
+		return false, c.refuse(p, fmt.Errorf("mechanism would change from %s to %s", was.Mechanism, conv.Mechanism()))
+	}
 	token, done, err := conv.Step(req.SASLAuthBytes)
 	if err != nil {
 		return false, c.refuse(p, err)

@@ -45,5 +45,10 @@ func (c *conn) hello(serverName string) error {
 		c.raw.mute() // an alert would say more than a closed port
 		return notAdmitted(why)
 	}
+	paid, why := c.srv.cfg.Auth.Enter(c.peer())
+	if c.paid = paid; why != "" {
+		c.raw.mute()
+		return notAdmitted(why)
+	}
 	return nil
 }
