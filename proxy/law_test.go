@@ -27,8 +27,15 @@ import (
 // secrets of one tenant, by which it tries to get in somewhere.
 type secrets struct {
 	user, password string
+	token          string
 	cert           *tls.Certificate
 }
+
+// apiKey is PLAIN with an API key: no mechanism of its own to clients.
+const apiKey = "PLAIN by API key"
+
+// errProved is what a client's side of SASL says when it has nothing more to say.
+var errProved = errors.New("proved")
 
 // loginAttempt is one login over a connection to some name: what the server has
 // answered, in a form that two servers' answers can be compared in, and whether
@@ -38,13 +45,24 @@ type loginAttempt func(c net.Conn, s secrets) (answers []string, err error)
 // The law's table: how clients prove themselves.
 func lawMechanisms() map[string]loginAttempt {
 	return map[string]loginAttempt{
-		auth.Plain: func(c net.Conn, s secrets) ([]string, error) {
-			return saslAttempt(c, auth.Plain, func([]byte) ([]byte, error) { return []byte("\x00" + s.user + "\x00" + s.password), nil })
-		},
+		auth.Plain:       plainAttempt,
 		auth.ScramSHA256: scramAttempt(auth.ScramSHA256, scram.SHA256),
 		auth.ScramSHA512: scramAttempt(auth.ScramSHA512, scram.SHA512),
+		apiKey:           plainAttempt,
+		auth.OAuthBearer: bearerAttempt,
 		auth.Certificate: certificateAttempt,
 	}
+}
+
+func plainAttempt(c net.Conn, s secrets) ([]string, error) {
+	sent := false
+	return saslAttempt(c, auth.Plain, func([]byte) ([]byte, error) {
+		if sent {
+			return nil, errProved
+		}
+		sent = true
+		return []byte("\x00" + s.user + "\x00" + s.password), nil
+	})
 }
 
 func scramAttempt(mechanism string, hash scram.HashGeneratorFcn) loginAttempt {
@@ -57,7 +75,7 @@ func scramAttempt(mechanism string, hash scram.HashGeneratorFcn) loginAttempt {
 		return saslAttempt(c, mechanism, func(challenge []byte) ([]byte, error) {
 			answer, err := conv.Step(string(challenge))
 			if err == nil && conv.Done() {
-				return nil, io.EOF
+				return nil, errProved
 			}
 			return []byte(answer), err
 		})
@@ -79,7 +97,7 @@ func saslAttempt(c net.Conn, mechanism string, next func(challenge []byte) ([]by
 	var challenge []byte
 	for {
 		token, err := next(challenge)
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, errProved) {
 			return answers, ask(c)
 		}
 		if err != nil {
@@ -98,12 +116,9 @@ func saslAttempt(c net.Conn, mechanism string, next func(challenge []byte) ([]by
 			text = *r.ErrorMessage
 		}
 		answers = append(answers, fmt.Sprint(r.ErrorCode, " ", text, " ", salted.ReplaceAllString(string(challenge), "salt"), " ", r.SessionLifetimeMillis))
-		switch {
-		case r.ErrorCode != 0:
+		if r.ErrorCode != 0 {
 			rest, err := io.ReadAll(c)
 			return append(answers, fmt.Sprintf("then %q %v", rest, err)), auth.ErrFailed
-		case mechanism == auth.Plain:
-			return answers, ask(c)
 		}
 	}
 }
@@ -163,10 +178,11 @@ func (r *rig) user(id, name, password string) {
 // spelling of either, and cannot tell it from a wrong password or a strange
 // certificate.
 func TestSNIIsLaw(t *testing.T) {
-	r := newRig(t, sealing)
 	ids := []string{"a", "b"}
+	login := newIssuers(t, ids...)
+	r := newRig(t, sealing, login.believing)
 	hosts := map[string]string{"a": ownHost, "b": "bus.example"}
-	show := map[string]*tls.Certificate{}
+	has := map[string]map[string]secrets{} // by instance and mechanism; "": all others
 	for _, id := range ids {
 		r.user(id, "u", "password of "+id)
 		r.user(id, "only-"+id, "password of "+id)
@@ -174,15 +190,44 @@ func TestSNIIsLaw(t *testing.T) {
 		ca := certs.NewCA(t, "ca of "+id)
 		r.trust(id, ca, "")
 		cert := ca.Client(t, "u")
-		show[id] = &cert
+		r.believe(id, login)
+		key, secret := r.key(id, "u")
+		has[id] = map[string]secrets{
+			"":               {user: "u", password: "password of " + id},
+			apiKey:           {user: key, password: secret},
+			auth.OAuthBearer: {token: login.token(t, id, id)},
+			auth.Certificate: {cert: &cert},
+		}
 	}
 	stranger := certs.NewCA(t, "stranger").Client(t, "u")
 	names := func(id string) []string {
 		wild, own := "i-"+id+".kafka.localhost", hosts[id]
 		return []string{wild, strings.ToUpper(wild), "b0-" + wild, "B2-" + wild, own, strings.ToUpper(own), "b0." + own, "B2." + own}
 	}
-	users := func(id string) []string {
-		return []string{"u", "u@i-" + id, "only-" + id, "only-" + id + "@i-" + id}
+	// of are an instance's secrets for a mechanism, under the given names of its users.
+	of := func(mechanism, id string, users ...string) (all []secrets) {
+		s, special := has[id][mechanism]
+		if !special {
+			s = has[id][""]
+		}
+		for _, user := range users {
+			if special {
+				if strings.HasPrefix(user, "only") {
+					continue
+				}
+				user = s.user + strings.TrimPrefix(user, "u")
+			}
+			with := s
+			with.user = user
+			all = append(all, with)
+			if mechanism == auth.Certificate {
+				break // it has the user's name in it
+			}
+		}
+		return all
+	}
+	right := func(mechanism, id string) []secrets {
+		return of(mechanism, id, "u", "u@i-"+id, "only-"+id, "only-"+id+"@i-"+id)
 	}
 
 	var wg sync.WaitGroup
@@ -206,7 +251,7 @@ func TestSNIIsLaw(t *testing.T) {
 		for i, a := range ids {
 			b := ids[1-i]
 			// What a wrong secret is told at b's name, before all else.
-			wrong := secrets{user: "u", password: "wrong password"}
+			wrong := secrets{user: "u", password: "wrong password", token: login.token(t, b, "stranger")}
 			if mechanism == auth.Certificate {
 				wrong.cert = &stranger
 			}
@@ -217,45 +262,31 @@ func TestSNIIsLaw(t *testing.T) {
 				}
 			})
 			wg.Wait()
-			as := append(users(a), "u@i-"+b, "only-"+a+"@i-"+b, "u@I-"+strings.ToUpper(a), "u@"+hosts[a], "u@i-"+a+"@i-"+b, "u@i-"+b+"@i-"+a, "u@i-"+a+".kafka.localhost")
-			if mechanism == auth.Certificate {
-				as = as[:1] // it has the user's name in it
-			}
+			foreign := append(right(mechanism, a), of(mechanism, a, "u@i-"+b, "only-"+a+"@i-"+b, "u@I-"+strings.ToUpper(a), "u@"+hosts[a],
+				"u@i-"+a+"@i-"+b, "u@i-"+b+"@i-"+a, "u@i-"+a+".kafka.localhost")...)
 			for listener := range 2 { // a bootstrap port, and a broker's
 				if listener == 1 {
-					as = as[:1]
+					foreign = foreign[:1]
 				}
 				for _, name := range names(b) {
-					for _, user := range as {
-						s := secrets{user: user, password: "password of " + a}
-						if mechanism == auth.Certificate {
-							s.cert = show[a]
-						}
+					for _, s := range foreign {
 						tried.Add(1)
 						try(attempt, listener, name, s, func(answers []string, err error) {
 							if err == nil {
 								in.Add(1)
-								t.Errorf("%s: %s of %s got in at %s", mechanism, user, a, name)
+								t.Errorf("%s: %s of %s got in at %s", mechanism, s.user, a, name)
 							} else if diff := cmp.Diff(want, answers); diff != "" {
-								t.Errorf("%s: %s of %s at %s is not told what a wrong secret is (-want +got):\n%s", mechanism, user, a, name, diff)
+								t.Errorf("%s: %s of %s at %s is not told what a wrong secret is (-want +got):\n%s", mechanism, s.user, a, name, diff)
 							}
 						})
 					}
 				}
 				// And the right ones do get in, or all this would say nothing.
 				for _, name := range names(a) {
-					right := users(a)
-					if mechanism == auth.Certificate {
-						right = right[:1]
-					}
-					for _, user := range right {
-						s := secrets{user: user, password: "password of " + a}
-						if mechanism == auth.Certificate {
-							s.cert = show[a]
-						}
+					for _, s := range right(mechanism, a) {
 						try(attempt, listener, name, s, func(_ []string, err error) {
 							if err != nil {
-								t.Errorf("%s: %s of %s does not get in at its own %s: %v", mechanism, user, a, name, err)
+								t.Errorf("%s: %s of %s does not get in at its own %s: %v", mechanism, s.user, a, name, err)
 							}
 						})
 					}
