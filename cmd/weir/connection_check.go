@@ -42,6 +42,7 @@ type walk struct {
 	host     string
 	instance string // name or id, as far as it is known; "": not
 	local    string // our own address
+	inside   bool   // it is in one of the instance's networks, as far as we have been told
 	steps    []checkStep
 	client   *kgo.Client
 	topic    string
@@ -145,8 +146,8 @@ func (w *walk) run(ctx context.Context) error {
 	return nil
 }
 
-// done prints a step. That the network may is shown by the next step alone: a
-// gateway refuses without a word.
+// done prints a step. Whether our network may shows in the login alone, and a
+// gateway refuses without a word: nothing is said of it unless it is known.
 func (w *walk) done(step, text string, took time.Duration, err error) {
 	var f *failure
 	network := checkStep{Step: "network", Text: "your address " + w.local, Outcome: "ok"}
@@ -155,7 +156,7 @@ func (w *walk) done(step, text string, took time.Duration, err error) {
 		network.Outcome = "refused"
 		w.print(network)
 		return
-	case step == "sasl":
+	case step == "sasl" && w.inside:
 		w.print(network)
 	}
 	s := checkStep{Step: step, Text: text, Outcome: "ok", Millis: took.Milliseconds()}

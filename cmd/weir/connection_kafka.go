@@ -33,6 +33,7 @@ func (w *walk) sasl(ctx context.Context) (string, error) {
 	err = w.client.Ping(ctx)
 	switch {
 	case err == nil:
+		w.inside = true
 		return text, nil
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
 		return text, w.cut(ctx, "authentication-failed", fmt.Sprintf("%s does not let %s in", w.addr, w.conn.Username),

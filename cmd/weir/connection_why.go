@@ -115,6 +115,7 @@ func (w *walk) cut(ctx context.Context, code, message, usual string) error {
 // refused tells what the gateway says.
 func (w *walk) refused(ctx context.Context, r api.Refusal) error {
 	f := &failure{code: r.Reason, exit: exitNotAllowed, message: r.Reason}
+	w.inside = r.User != "" // of who comes from elsewhere, the network is the reason
 	if r.Text != "" {
 		f.message = r.Text + ": " + r.Fix
 	}

@@ -110,7 +110,7 @@ func kafkaError(c clientfiles.Connection, err error) error {
 		return &failure{
 			code: "authentication-failed", exit: exitNotAllowed, err: err,
 			message: fmt.Sprintf("%s refused user %s: wrong password, or no such user", addr, c.Username),
-			try:     []string{"weir user list INSTANCE"},
+			try:     []string{"weir connection check --config FILE      says why"},
 		}
 	case errors.As(err, &unknownCA):
 		return &failure{
