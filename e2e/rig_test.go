@@ -73,10 +73,16 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldOf(t, 3)
+}
+
+// newWorldOf is a world with so many brokers.
+func newWorldOf(t *testing.T, brokers int) *world {
+	t.Helper()
 	if mode := identityMode(); mode != "" {
-		return newWalledWorld(t, mode, 3)
+		return newWalledWorld(t, mode, brokers)
 	}
-	return newWorldOn(t, parts.StartKafka(t, 3))
+	return newWorldOn(t, parts.StartKafka(t, brokers))
 }
 
 // newWorldOn is a world with a pool of the caller's.

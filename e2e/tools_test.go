@@ -31,7 +31,7 @@ func TestKafkaTools(t *testing.T) {
 	// Kafka itself needs an authorizer to store ACLs at all.
 	direct := parts.StartKafka(t, 1, "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
 		"super.users=User:ANONYMOUS")
-	w := newWorldOn(t, parts.StartKafka(t, 1))
+	w := newWorldOf(t, 1)
 	in := w.create(w.start("g1"), "i-tools")
 	classPath := compileJava(t, w, "Tools")
 	plain := filepath.Join(w.dir, "direct.properties")
