@@ -30,7 +30,7 @@ func asked[R kmsg.Response](ctx context.Context, cl *kgo.Client, req kmsg.Reques
 // thefts are everything that a client's connection carries, and what it must not.
 func thefts() map[string]theft {
 	all := map[string]theft{}
-	for _, some := range []map[string]theft{topicThefts(), groupThefts(), txnThefts(), clusterThefts()} {
+	for _, some := range []map[string]theft{topicReads(), topicWrites(), groupThefts(), txnThefts(), clusterThefts()} {
 		for name, t := range some {
 			all[name] = t
 		}
@@ -38,33 +38,11 @@ func thefts() map[string]theft {
 	return all
 }
 
-func topicThefts() map[string]theft {
+// topicReads are thefts that only look at topics.
+func topicReads() map[string]theft {
 	return map[string]theft{
-		"produce": func(ctx context.Context, cl *kgo.Client, prefix string) error {
-			return cl.ProduceSync(ctx, &kgo.Record{Topic: theTopic(prefix), Value: []byte("x")}).FirstErr()
-		},
-		"fetch": func(ctx context.Context, cl *kgo.Client, prefix string) error {
-			req := kmsg.NewPtrFetchRequest()
-			req.MaxWaitMillis, req.MaxBytes = 100, 1<<20
-			topic := kmsg.NewFetchRequestTopic()
-			topic.Topic = theTopic(prefix)
-			part := kmsg.NewFetchRequestTopicPartition()
-			part.PartitionMaxBytes = 1 << 20
-			topic.Partitions = append(topic.Partitions, part)
-			req.Topics = append(req.Topics, topic)
-			return direct(ctx, cl, req, fetchCodes)
-		},
-		"fetch as a replica": func(ctx context.Context, cl *kgo.Client, prefix string) error {
-			req := kmsg.NewPtrFetchRequest()
-			req.ReplicaID, req.MaxWaitMillis, req.MaxBytes = 2, 100, 1<<20
-			topic := kmsg.NewFetchRequestTopic()
-			topic.Topic = theTopic(prefix)
-			part := kmsg.NewFetchRequestTopicPartition()
-			part.PartitionMaxBytes = 1 << 20
-			topic.Partitions = append(topic.Partitions, part)
-			req.Topics = append(req.Topics, topic)
-			return direct(ctx, cl, req, fetchCodes)
-		},
+		"fetch":              fetchAs(-1),
+		"fetch as a replica": fetchAs(2),
 		"list offsets": func(ctx context.Context, cl *kgo.Client, prefix string) error {
 			req := kmsg.NewPtrListOffsetsRequest()
 			topic := kmsg.NewListOffsetsRequestTopic()
@@ -79,6 +57,22 @@ func topicThefts() map[string]theft {
 			r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeTopic, theTopic(prefix)
 			req.Resources = append(req.Resources, r)
 			return asked(ctx, cl, req, func(r *kmsg.DescribeConfigsResponse) []int16 { return []int16{r.Resources[0].ErrorCode} })
+		},
+		"describe producers": func(ctx context.Context, cl *kgo.Client, prefix string) error {
+			req := kmsg.NewPtrDescribeProducersRequest()
+			t := kmsg.NewDescribeProducersRequestTopic()
+			t.Topic, t.Partitions = theTopic(prefix), []int32{0}
+			req.Topics = append(req.Topics, t)
+			return direct(ctx, cl, req, func(r *kmsg.DescribeProducersResponse) []int16 { return []int16{r.Topics[0].Partitions[0].ErrorCode} })
+		},
+	}
+}
+
+// topicWrites are thefts that would change topics.
+func topicWrites() map[string]theft {
+	return map[string]theft{
+		"produce": func(ctx context.Context, cl *kgo.Client, prefix string) error {
+			return cl.ProduceSync(ctx, &kgo.Record{Topic: theTopic(prefix), Value: []byte("x")}).FirstErr()
 		},
 		"alter configs": func(ctx context.Context, cl *kgo.Client, prefix string) error {
 			req := kmsg.NewPtrIncrementalAlterConfigsRequest()
@@ -121,13 +115,21 @@ func topicThefts() map[string]theft {
 			req.Topics = append(req.Topics, t)
 			return direct(ctx, cl, req, func(r *kmsg.DeleteRecordsResponse) []int16 { return []int16{r.Topics[0].Partitions[0].ErrorCode} })
 		},
-		"describe producers": func(ctx context.Context, cl *kgo.Client, prefix string) error {
-			req := kmsg.NewPtrDescribeProducersRequest()
-			t := kmsg.NewDescribeProducersRequestTopic()
-			t.Topic, t.Partitions = theTopic(prefix), []int32{0}
-			req.Topics = append(req.Topics, t)
-			return direct(ctx, cl, req, func(r *kmsg.DescribeProducersResponse) []int16 { return []int16{r.Topics[0].Partitions[0].ErrorCode} })
-		},
+	}
+}
+
+// fetchAs fetches from the beginning of a topic, as a consumer (-1) or a broker.
+func fetchAs(replica int32) theft {
+	return func(ctx context.Context, cl *kgo.Client, prefix string) error {
+		req := kmsg.NewPtrFetchRequest()
+		req.ReplicaID, req.MaxWaitMillis, req.MaxBytes = replica, 100, 1<<20
+		topic := kmsg.NewFetchRequestTopic()
+		topic.Topic = theTopic(prefix)
+		part := kmsg.NewFetchRequestTopicPartition()
+		part.PartitionMaxBytes = 1 << 20
+		topic.Partitions = append(topic.Partitions, part)
+		req.Topics = append(req.Topics, topic)
+		return direct(ctx, cl, req, fetchCodes)
 	}
 }
 

@@ -52,7 +52,7 @@ func (s *Store) ReplaceIdentity(ctx context.Context, id InstanceID, i Identity) 
 
 func (s *Store) putIdentity(ctx context.Context, id InstanceID, i Identity, when condition) (Revision, error) {
 	i.CreatedAt = i.CreatedAt.UTC().Round(0)
-	raw, err := json.Marshal(i)
+	raw, err := json.Marshal(i) //nolint:gosec // the password is sealed
 	if err != nil {
 		return 0, fmt.Errorf("identity of instance %s: %w", id, err)
 	}
