@@ -29,7 +29,7 @@ type Config struct {
 	Log        *slog.Logger
 	Now        func() time.Time // time.Now if nil
 	Rand       io.Reader        // crypto/rand if nil
-	Keys       Keys
+	Secrets    Secrets
 	// TokenKey signs and verifies bearer tokens (HS256), at least 32 bytes.
 	TokenKey []byte
 	// Plans that instances may have, the first is the default.
@@ -78,7 +78,7 @@ func (c Config) check() error {
 	missing("Store", c.Store == nil)
 	missing("Directory", c.Directory == nil)
 	missing("Issuers", c.Issuers == nil)
-	missing("Keys", c.Keys == nil)
+	missing("Secrets", c.Secrets == nil)
 	missing("Gatherer", c.Gatherer == nil)
 	missing("Log", c.Log == nil)
 	missing("Plans", len(c.Plans) == 0)

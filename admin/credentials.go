@@ -25,8 +25,11 @@ const (
 	changeTries = 5
 )
 
-// Keys draws API keys; *auth.Authenticator does, whose pepper their hashes hang on.
-type Keys interface {
+// Secrets makes what clients prove themselves by; *auth.Authenticator does, whose
+// pepper the hashes hang on.
+type Secrets interface {
+	NewCredentials(random io.Reader, password string) ([]tenancy.Credential, error)
+	Rotate(random io.Reader, user tenancy.User, password string, until time.Time) ([]tenancy.Credential, error)
 	NewKey(random io.Reader, id tenancy.InstanceID, user tenancy.User, now time.Time) (k tenancy.Key, secret string, err error)
 }
 
@@ -148,7 +151,7 @@ func (s *server) rotateUser(ctx context.Context, in *rotateUserInput) (*rotateUs
 		until = s.cfg.Now().UTC().Add(grace).Truncate(time.Second)
 	}
 	made, rev, err := s.changeUser(ctx, i, in.User, func(u *tenancy.User) (err error) {
-		u.Credentials, err = auth.Rotate(s.cfg.Rand, *u, password, until)
+		u.Credentials, err = s.cfg.Secrets.Rotate(s.cfg.Rand, *u, password, until)
 		return err
 	})
 	if err != nil {

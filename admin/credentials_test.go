@@ -14,7 +14,7 @@ import (
 // enters reports whether PLAIN lets a name in with a password, by what is in force.
 func (f *fixture) enters(name, password string) bool {
 	f.t.Helper()
-	a, ok := f.cfg.Keys.(*auth.Authenticator)
+	a, ok := f.cfg.Secrets.(*auth.Authenticator)
 	if !ok {
 		f.t.Fatal("another authenticator")
 	}

@@ -68,7 +68,7 @@ func newFixture(t *testing.T) *fixture {
 		Directory:   f.directory,
 		Pools:       map[string]Pool{testPool: f.pool},
 		Issuers:     &f.issuers,
-		Keys:        auth.New(auth.Config{Directory: f.directory, Log: logger, Pepper: []byte("pepper")}),
+		Secrets:     auth.New(auth.Config{Directory: f.directory, Log: logger, Pepper: []byte("pepper")}),
 		Gatherer:    prometheus.NewRegistry(),
 		Log:         logger,
 		TokenKey:    bytes.Repeat([]byte("k"), 32),

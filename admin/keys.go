@@ -52,7 +52,7 @@ func (s *server) createKey(ctx context.Context, in *createKeyInput) (*createKeyO
 		return nil, s.changed(ctx, err, i.ID, in.User)
 	}
 	now := s.cfg.Now().UTC()
-	k, secret, err := s.cfg.Keys.NewKey(s.cfg.Rand, i.ID, u, now)
+	k, secret, err := s.cfg.Secrets.NewKey(s.cfg.Rand, i.ID, u, now)
 	if err != nil {
 		return nil, err
 	}

@@ -227,7 +227,7 @@ func TestLimiterForgets(t *testing.T) {
 
 func TestNewReportsEveryMistake(t *testing.T) {
 	_, err := New(Config{})
-	for _, field := range []string{"Store", "Directory", "Keys", "Gatherer", "Log", "Plans", "Endpoints", "Username", "Mechanisms", "Ready", "DefaultPool", "TokenKey"} {
+	for _, field := range []string{"Store", "Directory", "Secrets", "Gatherer", "Log", "Plans", "Endpoints", "Username", "Mechanisms", "Ready", "DefaultPool", "TokenKey"} {
 		if err == nil || !strings.Contains(err.Error(), "admin."+field) {
 			t.Errorf("%s is not in: %v", field, err)
 		}

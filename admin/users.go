@@ -86,7 +86,7 @@ func (s *server) newUser(b api.CreateUser, prefix string) (u tenancy.User, shown
 		}
 		password = shown
 	}
-	keys, err := auth.NewCredentials(s.cfg.Rand, password)
+	keys, err := s.cfg.Secrets.NewCredentials(s.cfg.Rand, password)
 	switch {
 	case errors.Is(err, auth.ErrPassword):
 		return tenancy.User{}, "", invalid(api.FieldError{Location: prefix + "password", Message: err.Error()})

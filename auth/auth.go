@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"io"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"weir/tenancy"
@@ -75,22 +76,27 @@ type Authenticator struct {
 	defaults  func(plan string) Defaults
 	log       *slog.Logger
 
-	limiter  *limiter
-	verifier *verifier
-	nobodys  [64]byte // keys that nothing matches; random, immutable
-	keys     *keyring // nil: OAUTHBEARER is not offered
+	limiter    *limiter
+	tokenSlots *slots                                            // to check signatures in
+	plainSlots *slots                                            // to check passwords in
+	nobodys    [64]byte                                          // keys that nothing matches; random, immutable
+	hash       func(pepper, salt []byte, password string) []byte // plainHash; tests count it
+	keys       *keyring                                          // nil: OAUTHBEARER is not offered
 }
 
 // New returns an authenticator.
 func New(cfg Config) *Authenticator {
 	a := &Authenticator{
-		directory: cfg.Directory,
-		now:       cfg.Now,
-		rand:      cfg.Rand,
-		pepper:    cfg.Pepper,
-		defaults:  cfg.Defaults,
-		log:       cfg.Log,
-		limiter:   newLimiter(maxTracked),
+		directory:  cfg.Directory,
+		now:        cfg.Now,
+		rand:       cfg.Rand,
+		pepper:     cfg.Pepper,
+		defaults:   cfg.Defaults,
+		log:        cfg.Log,
+		limiter:    newLimiter(maxTracked),
+		tokenSlots: newSlots(runtime.GOMAXPROCS(0), patience),
+		plainSlots: newSlots(runtime.GOMAXPROCS(0), patience),
+		hash:       plainHash,
 	}
 	if a.log == nil {
 		a.log = slog.Default()
@@ -104,7 +110,6 @@ func New(cfg Config) *Authenticator {
 	if a.rand == nil {
 		a.rand = rand.Reader
 	}
-	a.verifier = newVerifier(a.now)
 	rand.Read(a.nobodys[:])
 	if len(cfg.Issuers) > 0 {
 		a.keys = newKeyring(cfg.Issuers, cfg.KeyAge, a.now, a.log)

@@ -49,7 +49,7 @@ func BenchmarkScram(b *testing.B) {
 
 func BenchmarkNewCredentials(b *testing.B) {
 	for b.Loop() {
-		if _, err := NewCredentials(nil, alicePassword); err != nil {
+		if _, err := NewCredentials(testPepper(), nil, alicePassword); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -96,7 +96,7 @@ func (a *Authenticator) account(c *claim, mechanism string, view *tenancy.View, 
 	}
 	c.user = strings.Clone(name)
 	c.refusal = ReasonMechanismUnset
-	switch creds, n := credentials(user, mechanism); n {
+	switch creds, n := passwords(user, mechanism); n {
 	case 1:
 		c.creds, c.refusal = a.alone(creds[0]), ""
 	case 2:

@@ -56,8 +56,8 @@ func (a *Authenticator) Start(mechanism string, peer Peer) (c *Conversation, ok 
 
 // Step consumes a client token, of which it keeps nothing. It returns the
 // reply, and done once the client has proved who it is. Any failure wraps
-// ErrFailed, is a *Failure, has no reply, and ends the conversation. PLAIN may
-// wait up to 3 s for a processor.
+// ErrFailed, is a *Failure, has no reply, and ends the conversation. It may
+// wait up to 3 s for a slot.
 func (c *Conversation) Step(token []byte) (reply []byte, done bool, err error) {
 	run := c.next
 	c.next = nil

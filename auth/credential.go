@@ -32,9 +32,9 @@ const (
 // ErrPassword is wrapped by every error about the form of a password.
 var ErrPassword = errors.New("password not accepted")
 
-// NewCredentials derives SCRAM keys for every SCRAM mechanism from a password
-// (RFC 5802 section 3), each with a salt of its own. It takes some 10 ms of
-// processor time. random is
+// NewCredentials makes what a password is checked against: keys for every SCRAM
+// mechanism (RFC 5802 section 3), and for PLAIN a hash under the gateways' pepper,
+// each with a salt of its own. It takes some 10 ms of processor time. random is
 // crypto/rand if nil. The error wraps [ErrPassword] and says which rule the
 // password breaks, never the password.
 //
@@ -42,8 +42,8 @@ var ErrPassword = errors.New("password not accepted")
 // its own SASLprep form (RFC 4013): some clients prepare what the user typed
 // (sarama) and some do not (Java, librdkafka, franz-go), so that any other
 // password would work with only one kind.
-func NewCredentials(random io.Reader, password string) ([]tenancy.Credential, error) {
-	return Rotate(random, tenancy.User{}, password, time.Time{})
+func NewCredentials(pepper []byte, random io.Reader, password string) ([]tenancy.Credential, error) {
+	return Rotate(pepper, random, tenancy.User{}, password, time.Time{})
 }
 
 func checkPassword(password string) error {

@@ -14,11 +14,11 @@ import (
 )
 
 func TestNewCredentials(t *testing.T) {
-	creds, err := NewCredentials(nil, alicePassword)
+	creds, err := NewCredentials(testPepper(), nil, alicePassword)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, _ := NewCredentials(nil, alicePassword)
+	again, _ := NewCredentials(testPepper(), nil, alicePassword)
 	for i, want := range []struct {
 		mechanism string
 		size      int
@@ -32,11 +32,15 @@ func TestNewCredentials(t *testing.T) {
 			t.Errorf("%s: two credentials of a password are equal", c.Mechanism)
 		}
 	}
-	if len(creds) != 2 || bytes.Equal(creds[0].Salt, creds[1].Salt) {
-		t.Errorf("%d credentials, salts %x and %x", len(creds), creds[0].Salt, creds[1].Salt)
+	plain := creds[2]
+	if len(creds) != 3 || plain.Mechanism != Plain || len(plain.Salt) != 16 || len(plain.StoredKey) != 32 || plain.ServerKey != nil || plain.Iterations != 0 {
+		t.Errorf("%d credentials, the last %+v", len(creds), plain)
+	}
+	if bytes.Equal(creds[0].Salt, creds[1].Salt) || bytes.Equal(creds[1].Salt, plain.Salt) || bytes.Equal(plain.StoredKey, again[2].StoredKey) {
+		t.Error("salts or hashes are not each their own")
 	}
 	broken := errors.New("no entropy")
-	if _, err := NewCredentials(iotest.ErrReader(broken), alicePassword); !errors.Is(err, broken) {
+	if _, err := NewCredentials(testPepper(), iotest.ErrReader(broken), alicePassword); !errors.Is(err, broken) {
 		t.Errorf("with a broken source: %v", err)
 	}
 }
@@ -83,9 +87,9 @@ func TestPasswordRules(t *testing.T) {
 		"emoji":               {"password😀", "RFC 4013"},
 		"mixed direction":     {"password\u0627x", "RFC 4013"},
 	} {
-		creds, err := NewCredentials(nil, tc.password)
+		creds, err := NewCredentials(testPepper(), nil, tc.password)
 		if tc.rule == "" {
-			if err != nil || len(creds) != 2 {
+			if err != nil || len(creds) != 3 {
 				t.Errorf("%s: %v", name, err)
 			}
 			continue

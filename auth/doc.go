@@ -1,5 +1,5 @@
 // Package auth decides who a client is and what it may do. It owns credentials
-// (SCRAM keys, never passwords), the SASL conversations PLAIN, SCRAM-SHA-256 and
+// (SCRAM keys and keyed hashes, never passwords), the SASL conversations PLAIN, SCRAM-SHA-256 and
 // SCRAM-SHA-512, the limit on failed attempts, and what an instance's ACLs mean
 // ([Rules]; a session asks its [Guard], which sees every change at once).
 //

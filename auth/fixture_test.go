@@ -19,6 +19,9 @@ const (
 	bobPassword   = "bob's pass, with=signs"
 )
 
+// testPepper is the fixtures'.
+func testPepper() []byte { return []byte("pepper") }
+
 // directory is a fake Lookup that tests change as they go.
 type directory struct {
 	mu    sync.Mutex
@@ -68,12 +71,12 @@ func newFixture(tb testing.TB) *fixture {
 	dir.put("two", tenancy.StateActive, newUser(tb, "alice", "another password"))
 	dir.put("asleep", tenancy.StateSuspended, alice)
 	dir.put("dying", tenancy.StateDeleting, alice)
-	return &fixture{Authenticator: New(Config{Directory: dir, Pepper: []byte("pepper")}), dir: dir}
+	return &fixture{Authenticator: New(Config{Directory: dir, Pepper: testPepper()}), dir: dir}
 }
 
 func newUser(tb testing.TB, name, password string) tenancy.User {
 	tb.Helper()
-	creds, err := NewCredentials(rand.Reader, password)
+	creds, err := NewCredentials(testPepper(), rand.Reader, password)
 	if err != nil {
 		tb.Fatal(err)
 	}

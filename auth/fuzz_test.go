@@ -26,10 +26,11 @@ func fuzzFixture(tb testing.TB) *fixture {
 		}
 		alice.Credentials = append(alice.Credentials, c)
 	}
+	salt := bytes.Repeat([]byte("p"), saltBytes)
+	alice.Credentials = append(alice.Credentials, tenancy.Credential{Mechanism: Plain, Salt: salt, StoredKey: plainHash(testPepper(), salt, alicePassword)})
 	dir := &directory{views: make(map[tenancy.InstanceID]*tenancy.View)}
 	dir.put("one", tenancy.StateActive, alice)
 	f := &fixture{Authenticator: New(Config{Directory: dir, Pepper: []byte("pepper")}), dir: dir}
-	f.verifier.derive = quick
 	return f
 }
 

@@ -149,16 +149,16 @@ func TestKeySessions(t *testing.T) {
 	})
 }
 
-// A key costs no derivation and waits for no slot, whether it is there or not.
+// A key is no password and waits for no slot, whether it is there or not.
 func TestKeysAreCheap(t *testing.T) {
 	f := newFixture(t)
 	k, secret := f.newKey(t, "one", "alice")
 	f.dir.giveKeys("one", k)
-	f.verifier.derive = func(string, string, []byte, int) (stored, server []byte, err error) {
-		t.Error("a key has made us derive")
-		return nil, nil, nil
+	f.hash = func(_, _ []byte, _ string) []byte {
+		t.Error("a key is checked as a password")
+		return nil
 	}
-	f.verifier.slots = newSlots(0, 0)
+	f.plainSlots = newSlots(0, 0)
 	for _, name := range []string{k.ID, "key-aaaaaaaaaaaaaaaa", k.ID + "@two"} {
 		f.open(Plain, at("192.0.2.1", "one"), name, secret)
 	}

@@ -144,7 +144,7 @@ func (a *Authenticator) judge(view *tenancy.View, t token, admit func() Reason) 
 }
 
 // signer is the key by which the token is signed. To check a signature takes up to
-// milliseconds (ES384, ES512), so it is done in the slots of passwords, and admit is
+// milliseconds (ES384, ES512), so it is done in slots, and admit is
 // asked once more there, since much may have failed meanwhile.
 func (a *Authenticator) signer(view *tenancy.View, from *source, t token, admit func() Reason) (*tokenKey, Reason) {
 	key := &tokenKey{key: a.keys.nobody.of(t.alg)}
@@ -158,7 +158,7 @@ func (a *Authenticator) signer(view *tenancy.View, from *source, t token, admit 
 	if view != nil {
 		id = view.Instance.ID
 	}
-	release, ok := a.verifier.slots.acquire(id)
+	release, ok := a.tokenSlots.acquire(id)
 	if !ok {
 		return nil, ReasonBusy
 	}

@@ -7,8 +7,8 @@ import (
 	"weir/tenancy"
 )
 
-// form is what a server's first SCRAM message shows of a credential, and by what
-// the time of a PLAIN login is told: the kind of salt and the iterations.
+// form is what a server's first SCRAM message shows of a credential: the kind of
+// salt and the iterations.
 //
 // A credential that was made over Kafka's protocol (KIP-554) has the form that
 // its maker gave it, so phantoms cannot all look like the ones that we make: a
@@ -44,13 +44,10 @@ var forms = [8]form{ //nolint:gochecknoglobals // read-only table
 // or for PLAIN: the same on all gateways (they share the pepper), of the form of
 // a real one, and matched by no password that anybody could find.
 func phantom(pepper []byte, mechanism string, id tenancy.InstanceID, user string) tenancy.Credential {
-	draw := keyed(sha512.New, pepper, joined("form", string(id), user))
 	if mechanism == Plain {
-		mechanism = ScramSHA256
-		if draw[0]&7 == 0 { // some have no credential for the one that PLAIN prefers
-			mechanism = ScramSHA512
-		}
+		return phantomPlain(pepper, id, user)
 	}
+	draw := keyed(sha512.New, pepper, joined("form", string(id), user))
 	shape := forms[0]
 	if draw[1]&1 == 1 {
 		shape = forms[draw[2]%8]

@@ -8,8 +8,8 @@ import (
 )
 
 // plain is the only step of PLAIN (RFC 4616): authzid NUL authcid NUL password.
-// The password is checked against the account's SCRAM keys, or as the secret of the
-// API key that the name is.
+// The password is checked against the account's keyed hash, or as the secret of the
+// API key that the name is. Where there is neither, the work is the same.
 func (c *Conversation) plain(token []byte) outcome {
 	authzid, name, password, ok := parsePlain(token)
 	if !ok {
@@ -28,9 +28,19 @@ func (c *Conversation) plain(token []byte) outcome {
 	if err != nil {
 		prepared = string(password) // nobody's: no credential is made of it; the work is the same
 	}
-	which, why := c.auth.verifier.verify(c.claim, prepared, func() Reason { return c.admit("") })
-	if why != "" {
+	// In a slot, where the limit is asked again: of many attempts begun together no
+	// more are checked than tokens and slots.
+	release, ok := c.auth.plainSlots.acquire(c.claim.instance)
+	if !ok {
+		return refuse(ReasonBusy)
+	}
+	defer release()
+	if why := c.admit(""); why != "" {
 		return refuse(why)
+	}
+	which, ok := c.auth.matches(&c.claim.creds, prepared)
+	if !ok {
+		return refuse(ReasonPasswordWrong)
 	}
 	return c.byPassword(which, nil)
 }

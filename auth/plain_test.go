@@ -38,7 +38,7 @@ func TestPlainTokens(t *testing.T) {
 		"no-break space for a space": {"\x00alice\x00" + strings.ReplaceAll(alicePassword, " ", "\u00a0"), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := &fixture{Authenticator: New(Config{Directory: f.dir, Pepper: []byte("p")})}
+			f := &fixture{Authenticator: New(Config{Directory: f.dir, Pepper: testPepper()})}
 			c, _ := f.Start(Plain, at("192.0.2.1", "one"))
 			reply, done, err := c.Step([]byte(tc.token))
 			if why := reason(t, err); why != tc.why || done != (tc.why == "") || len(reply) != 0 {

@@ -7,20 +7,24 @@ import (
 	"weir/tenancy"
 )
 
-// slots bounds how many derivations run at once, and how many of those for one
+// patience is how long a login waits for a slot: well within the 10 s that a
+// handshake may take in all.
+const patience = 3 * time.Second
+
+// slots bounds how many passwords, or signatures of tokens, are checked at once, and how many of those for one
 // instance. Waiters queue for their instance first and, in order of arrival,
 // for a processor then; so an instance never has more waiters in the common
 // queue than its own bound, and a flood on one instance delays a login at
-// another by a few derivations at most. All unknown instances together count
+// another by a few checks at most. All unknown instances together count
 // as one. Any goroutine.
 type slots struct {
 	perInstance int           // immutable
 	patience    time.Duration // immutable; how long acquire waits in all
 
-	common chan struct{} // holds a token per running derivation
+	common chan struct{} // holds a token per running check
 
 	mu        sync.Mutex
-	instances map[tenancy.InstanceID]*share // those with a derivation running or waiting
+	instances map[tenancy.InstanceID]*share // those with a check running or waiting
 }
 
 // share is one instance's part of the slots.

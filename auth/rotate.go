@@ -17,10 +17,10 @@ const secretBytes = 10
 
 // pair is what a user has for one mechanism: of the newest password and, during a
 // rotation, of the one before. They share salt and iterations, so that the
-// server's first SCRAM message is one and a PLAIN password is derived once.
+// server's first SCRAM message is one and a PLAIN password is hashed once.
 type pair [2]tenancy.Credential
 
-// passwords are a user's credentials for a SCRAM mechanism: none, one, or two. Of
+// passwords are a user's credentials for a mechanism: none, one, or two. Of
 // two that cannot be served together the first counts.
 func passwords(user tenancy.User, mechanism string) (p pair, n int) {
 	for _, cred := range user.Credentials {
@@ -34,23 +34,9 @@ func passwords(user tenancy.User, mechanism string) (p pair, n int) {
 	return p, n
 }
 
-// credentials are those that a mechanism is checked against. PLAIN has no keys of
-// its own: it takes those of SCRAM-SHA-256, or of SCRAM-SHA-512 if these are of more
-// passwords.
-func credentials(user tenancy.User, mechanism string) (pair, int) {
-	if mechanism != Plain {
-		return passwords(user, mechanism)
-	}
-	short, n := passwords(user, ScramSHA256)
-	if long, more := passwords(user, ScramSHA512); more > n {
-		return long, more
-	}
-	return short, n
-}
-
 // CanUse reports whether a user has what a mechanism is checked against.
 func CanUse(user tenancy.User, mechanism string) bool {
-	_, n := credentials(user, mechanism)
+	_, n := passwords(user, mechanism)
 	return n > 0
 }
 
@@ -63,7 +49,9 @@ func CanUse(user tenancy.User, mechanism string) bool {
 // two of one user; and who asks for a salt now and then would see it change, which
 // says that there is such a user. Only what was made elsewhere (KIP-554) and is not
 // needed any more gives way to our own form.
-func Rotate(random io.Reader, user tenancy.User, password string, until time.Time) ([]tenancy.Credential, error) {
+//
+// pepper is that of [Config].
+func Rotate(pepper []byte, random io.Reader, user tenancy.User, password string, until time.Time) ([]tenancy.Credential, error) {
 	if err := checkPassword(password); err != nil {
 		return nil, err
 	}
@@ -74,31 +62,68 @@ func Rotate(random io.Reader, user tenancy.User, password string, until time.Tim
 	if err != nil {
 		return nil, err
 	}
-	creds := make([]tenancy.Credential, 0, 4)
-	for _, mechanism := range []string{ScramSHA256, ScramSHA512} {
-		before, n := passwords(user, mechanism)
-		old := before[0]
-		keep := n > 0 && (!until.IsZero() || len(old.Salt) == saltBytes && old.Iterations == iterations)
-		made := tenancy.Credential{Mechanism: mechanism, Salt: old.Salt, Iterations: old.Iterations, Secret: secret}
-		if !keep {
-			made.Salt, made.Iterations = make([]byte, saltBytes), iterations
-			if _, err := io.ReadFull(random, made.Salt); err != nil {
-				return nil, fmt.Errorf("reading a random salt: %w", err)
-			}
-		}
-		if made.StoredKey, made.ServerKey, err = deriveKeys(mechanism, password, made.Salt, made.Iterations); err != nil {
-			return nil, fmt.Errorf("deriving %s keys: %w", mechanism, err)
-		}
-		if keep && subtle.ConstantTimeCompare(made.StoredKey, old.StoredKey) == 1 {
-			return nil, fmt.Errorf("%w: it is the present one", ErrPassword)
-		}
-		creds = append(creds, made)
-		if n > 0 && !until.IsZero() {
-			old.ExpiresAt = earlier(old.ExpiresAt, until.UTC().Round(0))
-			creds = append(creds, old)
+	r := rotation{pepper: pepper, random: random, user: user, password: password, secret: secret, until: until}
+	creds := make([]tenancy.Credential, 0, 6)
+	for _, mechanism := range []string{ScramSHA256, ScramSHA512, Plain} {
+		if creds, err = r.add(creds, mechanism); err != nil {
+			return nil, err
 		}
 	}
 	return creds, nil
+}
+
+// rotation is one call of Rotate.
+type rotation struct {
+	pepper   []byte
+	random   io.Reader
+	user     tenancy.User
+	password string
+	secret   string
+	until    time.Time
+}
+
+// add makes the new credential of one mechanism, and keeps the old one.
+func (r *rotation) add(creds []tenancy.Credential, mechanism string) ([]tenancy.Credential, error) {
+	before, n := passwords(r.user, mechanism)
+	old, own := before[0], iterations
+	if mechanism == Plain {
+		own = 0
+	}
+	keep := n > 0 && (!r.until.IsZero() || len(old.Salt) == saltBytes && old.Iterations == own)
+	made := tenancy.Credential{Mechanism: mechanism, Salt: old.Salt, Iterations: old.Iterations, Secret: r.secret}
+	if !keep {
+		made.Salt, made.Iterations = make([]byte, saltBytes), own
+		if _, err := io.ReadFull(r.random, made.Salt); err != nil {
+			return nil, fmt.Errorf("reading a random salt: %w", err)
+		}
+	}
+	if mechanism == Plain {
+		made.StoredKey = plainHash(r.pepper, made.Salt, r.password)
+	} else {
+		var err error
+		if made.StoredKey, made.ServerKey, err = deriveKeys(mechanism, r.password, made.Salt, made.Iterations); err != nil {
+			return nil, fmt.Errorf("deriving %s keys: %w", mechanism, err)
+		}
+	}
+	if keep && subtle.ConstantTimeCompare(made.StoredKey, old.StoredKey) == 1 {
+		return nil, fmt.Errorf("%w: it is the present one", ErrPassword)
+	}
+	creds = append(creds, made)
+	if n > 0 && !r.until.IsZero() {
+		old.ExpiresAt = earlier(old.ExpiresAt, r.until.UTC().Round(0))
+		creds = append(creds, old)
+	}
+	return creds, nil
+}
+
+// NewCredentials is the function of that name, with this authenticator's pepper.
+func (a *Authenticator) NewCredentials(random io.Reader, password string) ([]tenancy.Credential, error) {
+	return NewCredentials(a.pepper, random, password)
+}
+
+// Rotate is the function of that name, with this authenticator's pepper.
+func (a *Authenticator) Rotate(random io.Reader, user tenancy.User, password string, until time.Time) ([]tenancy.Credential, error) {
+	return Rotate(a.pepper, random, user, password, until)
 }
 
 // newSecretID draws the id of a password: 16 characters of base32. It says nothing

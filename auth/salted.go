@@ -10,7 +10,7 @@ import (
 
 const (
 	// MinIterations and MaxIterations bound what a credential made elsewhere may
-	// ask of its clients, and of us for PLAIN (Kafka's ScramMechanism and
+	// ask of its clients, (Kafka's ScramMechanism and
 	// ScramControlManager).
 	MinIterations, MaxIterations = 4096, 16384
 	// maxSalt bounds a salt, in bytes, which Kafka does not: every gateway keeps

@@ -103,7 +103,7 @@ func newInProcess(t *testing.T, change ...func(*proxy.Config)) *inProcess {
 	}
 	face, err := admin.New(admin.Config{
 		Store: store, Directory: dir, Pools: map[string]admin.Pool{"main": pool}, Gatherer: prometheus.NewRegistry(), Log: log, TokenKey: p.key,
-		Issuers: cfg.Auth, Keys: cfg.Auth, Plans: []string{"dev"}, DefaultPool: "main", Mechanisms: []string{"PLAIN"}, Ready: func() error { return nil },
+		Issuers: cfg.Auth, Secrets: cfg.Auth, Plans: []string{"dev"}, DefaultPool: "main", Mechanisms: []string{"PLAIN"}, Ready: func() error { return nil },
 		Endpoints: func(tenancy.InstanceID) []string { return []string{"127.0.0.1:1"} },
 		Username:  func(id tenancy.InstanceID, user string) string { return user + "@" + string(id) },
 	})
@@ -119,7 +119,7 @@ func newInProcess(t *testing.T, change ...func(*proxy.Config)) *inProcess {
 // create makes an instance with a user app, in force when it returns.
 func (p *inProcess) create(id tenancy.InstanceID, tenant tenancy.TenantID) account {
 	const password = "correct horse battery"
-	creds, err := auth.NewCredentials(rand.Reader, password)
+	creds, err := auth.NewCredentials([]byte("pepper"), rand.Reader, password)
 	if err != nil {
 		panic(err)
 	}

@@ -48,11 +48,11 @@ func (d *dev) ensureDemo(ctx context.Context, store *tenancy.Store) error {
 	if err != nil && !errors.Is(err, tenancy.ErrNotFound) {
 		return err
 	}
-	if err == nil && knows(in, user, d.secrets.Password) {
+	if err == nil && knows(in, user, d.secrets) {
 		return nil
 	}
 	// Deleted by somebody, or made by another data folder on this same Redis.
-	credentials, err := auth.NewCredentials(rand.Reader, d.secrets.Password)
+	credentials, err := auth.NewCredentials(d.secrets.Pepper, rand.Reader, d.secrets.Password)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (d *dev) ensureDemo(ctx context.Context, store *tenancy.Store) error {
 }
 
 func (d *dev) createDemo(ctx context.Context, store *tenancy.Store) error {
-	credentials, err := auth.NewCredentials(rand.Reader, d.secrets.Password)
+	credentials, err := auth.NewCredentials(d.secrets.Pepper, rand.Reader, d.secrets.Password)
 	if err != nil {
 		return err
 	}
@@ -87,18 +87,18 @@ func (v *oneView) View(id tenancy.InstanceID) (*tenancy.View, bool) {
 	return (*tenancy.View)(v), id == v.Instance.ID
 }
 
-// knows says whether password is the user's, asked as a client would ask.
-func knows(in tenancy.Instance, user tenancy.User, password string) bool {
+// knows says whether the known password is the user's, asked as a client would ask.
+func knows(in tenancy.Instance, user tenancy.User, known secrets) bool {
 	view := &oneView{
 		Instance: in, Space: tenancy.NewNamespace(in.ID), Access: &tenancy.Access{},
 		Users: map[string]tenancy.User{user.Name: user},
 	}
-	a := auth.New(auth.Config{Directory: view, Log: discardLog(), Pepper: make([]byte, minPepperBytes)})
+	a := auth.New(auth.Config{Directory: view, Log: discardLog(), Pepper: known.Pepper})
 	c, ok := a.Start(auth.Plain, auth.Peer{From: tenancy.From{Addr: netip.IPv6Loopback()}, Instance: in.ID})
 	if !ok {
 		return false
 	}
-	_, done, err := c.Step([]byte("\x00" + user.Name + "\x00" + password))
+	_, done, err := c.Step([]byte("\x00" + user.Name + "\x00" + known.Password))
 	return done && err == nil
 }
 

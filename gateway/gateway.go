@@ -117,7 +117,7 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	a.admin.Sealer, a.admin.HostEndpoints, a.admin.OwnNames = a.sealer, a.faces.hostEndpoints, a.faces.names
 	a.admin.Mechanisms = []string{auth.ScramSHA512, auth.ScramSHA256, auth.Plain} // the recommended one first
 	a.admin.Plaintext, a.admin.Defaults = a.faces.plaintext, a.defaults
-	a.admin.Issuers, a.admin.Keys = a.proxy.Auth, a.proxy.Auth
+	a.admin.Issuers, a.admin.Secrets = a.proxy.Auth, a.proxy.Auth
 	if len(a.issuers) > 0 {
 		a.admin.Mechanisms = append(a.admin.Mechanisms, auth.OAuthBearer)
 	}

@@ -157,7 +157,7 @@ func (r *rig) approach(n int64, listener int, name string, s secrets) (net.Conn,
 // user makes a user, or gives it another password.
 func (r *rig) user(id, name, password string) {
 	r.t.Helper()
-	creds, err := auth.NewCredentials(rand.Reader, password)
+	creds, err := auth.NewCredentials([]byte("pepper"), rand.Reader, password)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -156,7 +156,7 @@ func (r *rig) create(id string, users ...string) {
 	}
 	var us []tenancy.User
 	for _, name := range users {
-		creds, err := auth.NewCredentials(rand.Reader, password)
+		creds, err := auth.NewCredentials([]byte("pepper"), rand.Reader, password)
 		if err != nil {
 			r.t.Fatal(err)
 		}

@@ -45,9 +45,10 @@ type User struct {
 	Version     int64        `json:"version"`             // grows by one with every change
 }
 
-// Credential is what is kept of a password: SCRAM keys for one mechanism (RFC 5802), never the password.
+// Credential is what is kept of a password for one mechanism, never the password:
+// SCRAM keys (RFC 5802), or a hash under the gateways' pepper for PLAIN.
 type Credential struct {
-	Mechanism  string `json:"mechanism"` // SCRAM-SHA-256 or SCRAM-SHA-512
+	Mechanism  string `json:"mechanism"` // SCRAM-SHA-256, SCRAM-SHA-512 or PLAIN
 	Salt       []byte `json:"salt"`
 	StoredKey  []byte `json:"stored_key"`
 	ServerKey  []byte `json:"server_key"`

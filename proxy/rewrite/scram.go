@@ -156,7 +156,8 @@ func (x *Exchange) alterUser(c *scramChange, users map[string]tenancy.User) tena
 }
 
 // tryAlter makes a change. Everything else of the user, such as whether it may
-// log in, stays.
+// log in, stays; but what PLAIN is checked against is of the password before, which
+// must not outlive it, and we never see the new one.
 func (x *Exchange) tryAlter(c *scramChange, users map[string]tenancy.User) (tenancy.Revision, error) {
 	user, ok := users[c.user]
 	if !ok {
@@ -167,9 +168,14 @@ func (x *Exchange) tryAlter(c *scramChange, users map[string]tenancy.User) (tena
 		c.refuseMissing()
 		return 0, nil
 	}
-	creds := slices.DeleteFunc(slices.Clone(user.Credentials), func(cred tenancy.Credential) bool { return cred.Mechanism == c.mechanism })
+	without := func(creds []tenancy.Credential, mechanism string) []tenancy.Credential {
+		return slices.DeleteFunc(creds, func(cred tenancy.Credential) bool { return cred.Mechanism == mechanism })
+	}
+	creds := without(slices.Clone(user.Credentials), c.mechanism)
 	if puts {
-		creds = append(creds, c.put)
+		creds = append(without(creds, auth.Plain), c.put)
+	} else if scram := without(slices.Clone(creds), auth.Plain); len(scram) == 0 {
+		creds = nil
 	}
 	if len(creds) == 0 {
 		return x.Store.DeleteUserVersion(x.Ctx, x.Instance, user.Name, user.Version)
