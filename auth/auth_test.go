@@ -47,7 +47,7 @@ func TestLogin(t *testing.T) {
 	} {
 		for _, mechanism := range f.Mechanisms() {
 			t.Run(name+"/"+mechanism, func(t *testing.T) {
-				f := &fixture{Authenticator: New(Config{Directory: f.dir, Pepper: []byte("p")})}
+				f := &fixture{Authenticator: New(Config{Directory: f.dir, Pepper: testPepper()})}
 				got, err := f.login(mechanism, at("192.0.2.1", tc.endpoint), tc.user, tc.pass)
 				if why := reason(t, err); why != tc.why || got != tc.want {
 					t.Errorf("got %v, %q (%v), want %v, %q", got, why, err, tc.want, tc.why)

@@ -77,7 +77,7 @@ func TestLostCredentialsCloseInTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rotated, err := auth.Rotate(nil, first, "a new password", time.Time{})
+	rotated, err := auth.Rotate([]byte("pepper"), nil, first, "a new password", time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
