@@ -97,8 +97,13 @@ func TestNewer(t *testing.T) {
 		id, than string
 		want     bool
 	}{
-		{"1-1", "", true}, {"2-0", "1-9", true}, {"1-10", "1-9", true}, {"10-0", "9-5", true},
-		{"1-1", "1-1", false}, {"1-10", "2-9", false}, {"9-5", "10-0", false},
+		{"1-1", "", true},
+		{"2-0", "1-9", true},
+		{"1-10", "1-9", true},
+		{"10-0", "9-5", true},
+		{"1-1", "1-1", false},
+		{"1-10", "2-9", false},
+		{"9-5", "10-0", false},
 	} {
 		if newer(c.id, c.than) != c.want {
 			t.Errorf("newer(%s, %s) is not %v", c.id, c.than, c.want)
