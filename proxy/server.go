@@ -206,8 +206,9 @@ func (s *Server) serveConn(c *conn) {
 func (s *Server) finished(c *conn, err error) {
 	reason, fix := reasonOf(err)
 	s.metrics.closed.WithLabelValues(reason).Inc()
+	refusal := s.refusal(c, reason, err)
 	if c.refused(reason) {
-		s.refusals.note(s.refusal(c, reason, err))
+		s.refusals.note(refusal)
 	}
 	attrs := []any{"conn", c.id, "addr", c.from.Addr.String(), "reason", reason}
 	if c.balancer.IsValid() {
@@ -232,7 +233,7 @@ func (s *Server) finished(c *conn, err error) {
 	case reasonClientGone, reasonDrained, reasonStopped, reasonHealthCheck, reasonTripwire: // the latter has its alarm
 		s.cfg.Log.Debug("connection closed", attrs...)
 	default:
-		if !s.log.first(reason, c.from.Addr, time.Now()) {
+		if !s.log.first(refusal.Reason, c.from.Addr, time.Now()) {
 			return
 		}
 		if fix != "" {
