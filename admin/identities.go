@@ -56,7 +56,13 @@ type Identities struct {
 	wake chan struct{} // cap 1: there may be something due
 
 	mu   sync.Mutex
-	want map[tenancy.InstanceID]time.Time // those to be looked at, from when on
+	want map[tenancy.InstanceID]wanted
+}
+
+// wanted is an instance to be looked at.
+type wanted struct {
+	at   time.Time // not before
+	lost bool      // even if it has an identity: the pool may not know that
 }
 
 // NewIdentities registers with the directory, which must not run yet; Run works.
@@ -67,10 +73,10 @@ func NewIdentities(cfg IdentitiesConfig) *Identities {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	k := &Identities{cfg: cfg, wake: make(chan struct{}, 1), want: make(map[tenancy.InstanceID]time.Time)}
+	k := &Identities{cfg: cfg, wake: make(chan struct{}, 1), want: make(map[tenancy.InstanceID]wanted)}
 	cfg.Directory.Watch(func(v *tenancy.View) {
 		if k.keeps(v.Instance) && v.Access.Identity == nil {
-			k.later(v.Instance.ID, cfg.Rest)
+			k.later(v.Instance.ID, cfg.Rest, false)
 		}
 	})
 	return k

@@ -272,6 +272,44 @@ func TestIdentitySurvey(t *testing.T) {
 	}
 }
 
+// An instance whose creator died is not left without.
+func TestIdentityOfAnOrphanedCreate(t *testing.T) {
+	f := newFixture(t)
+	k, pool := f.walled(time.Hour, time.Millisecond)
+	f.start().keep(k)
+	pool.set(func() { pool.fail = errors.New("broker 3 is away") })
+	_, _, err := f.store.CreateInstance(t.Context(), tenancy.Instance{
+		ID: "orders", Name: "orders", Tenant: "t-acme", Plan: "standard", Pool: testPool, State: tenancy.StateActive,
+		ClusterID: "AAAAAAAAAAAAAAAAAAAAAA", CreatedAt: time.Now(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.await("some tries", func() bool { pool.mu.Lock(); defer pool.mu.Unlock(); return pool.kept > 3 })
+	pool.set(func() { pool.fail = nil })
+	f.await("the principal is there", func() bool { _, there := pool.of("orders"); return there })
+}
+
+// What another gateway is at is looked at again when that one is through: it may
+// have begun before something was lost.
+func TestIdentityOfAnotherGateway(t *testing.T) {
+	f := newFixture(t)
+	k, pool := f.walled(time.Hour, time.Millisecond)
+	f.start()
+	f.create("t-acme", "orders")
+	if _, err := f.store.TryLease(t.Context(), "orders", identityLease, "gw-2", 1_000_000); err != nil {
+		t.Fatal(err)
+	}
+	pool.set(func() { delete(pool.users, "weir-orders") })
+	k.repair(t.Context(), "orders", true)
+	if _, there := pool.of("orders"); there || !k.want["orders"].lost {
+		t.Errorf("done %v, noted %v: it is to wait for the other, and look again", there, k.want)
+	}
+	f.redis.Del("weir:{orders}:lease:" + identityLease)
+	f.keep(k)
+	f.await("the principal is there", func() bool { _, there := pool.of("orders"); return there })
+}
+
 // Somebody who deletes an instance while its principal is being made leaves none behind.
 func TestIdentityOfADeletedInstance(t *testing.T) {
 	f := newFixture(t)

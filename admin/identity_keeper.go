@@ -13,8 +13,8 @@ import (
 
 const (
 	identityLease = "identity"
-	// identityLeaseTTL is longer than one attempt takes.
-	identityLeaseTTL = 15 * time.Second
+	// identityLeaseTTL is longer than one attempt takes where all is well.
+	identityLeaseTTL = 5 * time.Second
 	// identityParallel is how many identities one gateway sets at a time.
 	identityParallel = 4
 )
@@ -22,17 +22,20 @@ const (
 // Wanted asks for an instance's identity to be looked at soon. It does not block.
 func (k *Identities) Wanted(id tenancy.InstanceID) {
 	if k != nil {
-		k.later(id, 0)
+		k.later(id, 0, true)
 	}
 }
 
 // later notes an instance. One that is noted already is not put off, and not
 // hurried: it may rest after a failure.
-func (k *Identities) later(id tenancy.InstanceID, after time.Duration) {
+func (k *Identities) later(id tenancy.InstanceID, after time.Duration, lost bool) {
 	k.mu.Lock()
-	if _, noted := k.want[id]; !noted {
-		k.want[id] = k.cfg.Now().Add(after)
+	w, noted := k.want[id]
+	if !noted {
+		w.at = k.cfg.Now().Add(after)
 	}
+	w.lost = w.lost || lost
+	k.want[id] = w
 	k.mu.Unlock()
 	select {
 	case k.wake <- struct{}{}:
@@ -64,8 +67,8 @@ func (k *Identities) work(ctx context.Context) {
 		due, next := k.due()
 		var g errgroup.Group
 		g.SetLimit(identityParallel)
-		for _, id := range due {
-			g.Go(func() error { k.repair(ctx, id); return nil })
+		for id, w := range due {
+			g.Go(func() error { k.repair(ctx, id, w.lost); return nil })
 		}
 		_ = g.Wait()
 		timer := time.NewTimer(next)
@@ -82,38 +85,44 @@ func (k *Identities) work(ctx context.Context) {
 }
 
 // due takes what is due, and says how long nothing else is.
-func (k *Identities) due() (due []tenancy.InstanceID, next time.Duration) {
+func (k *Identities) due() (due map[tenancy.InstanceID]wanted, next time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := k.cfg.Now()
-	next = k.cfg.Every
-	for id, at := range k.want {
-		if left := at.Sub(now); left > 0 {
+	due, next = make(map[tenancy.InstanceID]wanted), k.cfg.Every
+	for id, w := range k.want {
+		if left := w.at.Sub(now); left > 0 {
 			next = min(next, left)
 			continue
 		}
 		delete(k.want, id)
-		due = append(due, id)
+		due[id] = w
 	}
 	return due, next
 }
 
-// repair ensures one instance's identity, unless another gateway is at it.
-func (k *Identities) repair(ctx context.Context, id tenancy.InstanceID) {
+// repair ensures one instance's identity. While another gateway is at it, it looks
+// again later: that one may have begun before what is wrong now.
+func (k *Identities) repair(ctx context.Context, id tenancy.InstanceID, lost bool) {
+	if v, ok := k.cfg.Directory.View(id); ok && v.Access.Identity != nil && !lost {
+		return // who created it has made it meanwhile
+	}
 	in, err := k.cfg.Store.Instance(ctx, id)
 	if err == nil && !k.keeps(in) {
 		return
 	}
-	mine := true
+	mine := false
 	if err == nil {
 		mine, err = k.cfg.Store.TryLease(ctx, id, identityLease, k.cfg.Owner, identityLeaseTTL.Milliseconds())
 	}
-	if err == nil && mine {
+	if mine {
 		_, err = k.Ensure(ctx, in)
 	}
 	if err != nil && ctx.Err() == nil {
 		k.cfg.Log.Error("principal of an instance not set in its pool; trying again", "pool", in.Pool, "instance", string(id), "err", err)
-		k.later(id, k.cfg.Rest)
+	}
+	if err != nil || !mine {
+		k.later(id, k.cfg.Rest, lost || err != nil) // it may be stored by now, and not in the pool
 	}
 }
 
@@ -152,8 +161,9 @@ func (k *Identities) survey(ctx context.Context, name string, pool IdentityPool)
 		if v.Instance.Pool != name || !k.keeps(v.Instance) {
 			return true
 		}
-		if v.Access.Identity == nil || standing.Lacks(userOf(v.Instance.ID), grantsOf(v.Instance.ID, v.Space.Aliases())) {
-			k.later(v.Instance.ID, 0)
+		lost := v.Access.Identity != nil
+		if !lost || standing.Lacks(userOf(v.Instance.ID), grantsOf(v.Instance.ID, v.Space.Aliases())) {
+			k.later(v.Instance.ID, 0, lost)
 		}
 		return true
 	})
