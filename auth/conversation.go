@@ -167,6 +167,9 @@ func (c *Conversation) attempt() attempt {
 // byPassword is the outcome of a right proof by one of the user's passwords.
 func (c *Conversation) byPassword(which int, reply []byte) outcome {
 	cred := &c.claim.creds[which]
+	if ended(cred.ExpiresAt, c.auth.now()) { // settle would say so later than for a wrong one
+		return refuse(ReasonExpired)
+	}
 	return outcome{reply: reply, proved: true, proof: Proof{secret: cred.Secret, Until: cred.ExpiresAt}}
 }
 

@@ -49,39 +49,43 @@ func (a *Authenticator) keyHash(id tenancy.InstanceID, key, secret string) []byt
 // plainKey checks PLAIN for a name that reads as a key's id. Whether there is such a
 // key, the work is one HMAC and one comparison.
 func (c *Conversation) plainKey(name, secret string) outcome {
-	var id string
-	c.claim, id = c.auth.resolveKey(c.peer, name)
+	c.claim = c.auth.resolveKey(c.peer, name)
 	if why := c.admit(""); why != "" {
 		return refuse(why)
 	}
 	key := &c.claim.key
-	if !hmac.Equal(c.auth.keyHash(c.claim.target, id, secret), key.Hash) {
+	if !hmac.Equal(c.auth.keyHash(c.claim.target, key.ID, secret), key.Hash) {
 		return refuse(ReasonPasswordWrong)
 	}
 	return outcome{proved: true, proof: Proof{key: key.ID, Until: key.ExpiresAt}}
 }
 
-// resolveKey finds the key of an id as a client sent it, key or key@instance.
-func (a *Authenticator) resolveKey(peer Peer, name string) (c claim, id string) {
+// resolveKey finds the key of an id as a client sent it, key or key@instance. For
+// one that is not there it does the same, with a key that nothing matches.
+func (a *Authenticator) resolveKey(peer Peer, name string) claim {
 	id, target, mismatch := place(peer, name)
-	c = claim{target: target, key: tenancy.Key{Hash: a.nobodys[:sha256.Size]}}
+	c := claim{target: target, key: tenancy.Key{ID: id, Hash: a.nobodys[:sha256.Size]}}
 	view, why := a.instance(&c, mismatch)
 	if why != "" {
 		c.refusal = why
-		return c, id
+		return c
 	}
 	key, ok := view.Access.Keys[id]
-	if !ok {
-		c.refusal = ReasonUserUnknown
-		return c, id
+	if ok {
+		c.key, c.user = key, key.User
 	}
-	c.key, c.user = key, key.User
 	user, there := view.Users[key.User]
 	c.refusal = a.barred(view, user, peer.From)
-	if c.refusal == "" && (!there || key.CreatedAt.Before(user.CreatedAt)) {
+	switch {
+	case !ok:
 		c.refusal = ReasonUserUnknown
+	case c.refusal != "":
+	case !there || key.CreatedAt.Before(user.CreatedAt):
+		c.refusal = ReasonUserUnknown
+	case ended(key.ExpiresAt, a.now()):
+		c.refusal = ReasonExpired
 	}
-	return c, id
+	return c
 }
 
 // keyHolds says why a session may not stay that an API key has opened, "" if it may.

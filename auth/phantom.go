@@ -70,11 +70,13 @@ func phantom(pepper []byte, mechanism string, id tenancy.InstanceID, user string
 // digitBits is how long a number Kafka's ScramFormatter draws for a salt.
 const digitBits = 130
 
-// saltOf makes a salt of 64 random bytes.
+// saltOf makes a salt of 64 random bytes. The digits are made for every form, so
+// that all names take the same time.
 func (f form) saltOf(random []byte) []byte {
+	n := new(big.Int).SetBytes(random)
+	digits := []byte(n.Rsh(n, uint(8*len(random)-digitBits)).Text(36))
 	if f.salt > 0 {
 		return random[:f.salt]
 	}
-	n := new(big.Int).SetBytes(random)
-	return []byte(n.Rsh(n, uint(8*len(random)-digitBits)).Text(36))
+	return digits
 }
