@@ -57,11 +57,12 @@ func (d *doors) all() []door {
 			name: "API key deleted",
 			open: func(t *testing.T, _ int) []kgo.Opt {
 				var made struct {
-					ID, Secret string
+					Key                struct{ ID string }
+					Username, Password string
 				}
 				d.decode(t, d.ask(t, http.MethodPost, "/users/"+onlyName()+"/keys", `{"comment":"e2e"}`, http.StatusCreated), &made)
-				key = made.ID
-				return d.by(d.wildcard(), kgo.SASL(plain.Auth{User: made.ID, Pass: made.Secret}.AsMechanism()))
+				key = made.Key.ID
+				return d.by(d.wildcard(), kgo.SASL(plain.Auth{User: made.Username, Pass: made.Password}.AsMechanism()))
 			},
 			shut: func(t *testing.T, _ int) { d.ask(t, http.MethodDelete, "/keys/"+key, "", http.StatusNoContent) },
 		},
