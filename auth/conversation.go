@@ -144,7 +144,7 @@ func (c *Conversation) charge(why Reason) {
 	}
 	c.charged = true
 	switch why {
-	case ReasonRateLimited, ReasonBusy, ReasonNonceUnobtainable, ReasonKeysUnavailable:
+	case ReasonRateLimited, ReasonBusy, ReasonNonceUnobtainable, ReasonKeyPending, ReasonKeysUnavailable:
 	default:
 		c.auth.limiter.failed(c.auth.now(), c.attempt())
 	}

@@ -45,6 +45,7 @@ const (
 	ReasonTokenMalformed    Reason = "token-malformed"    // no JWT that we read: its form, algorithm, type, or a critical extension
 	ReasonIssuerUnknown     Reason = "token-issuer"       // of no issuer of the instance that the operator allows
 	ReasonKeyUnknown        Reason = "token-key"          // signed with a key that its issuer does not publish
+	ReasonKeyPending        Reason = "token-key-pending"  // signed with a key that is not known, and its issuer was asked a moment ago; nothing was checked
 	ReasonKeysUnavailable   Reason = "token-keys-missing" // the issuer's keys cannot be fetched; nothing was checked
 	ReasonSignature         Reason = "token-signature"    // not signed by the key that it names
 	ReasonTokenExpired      Reason = "token-expired"      // its end has passed
@@ -82,3 +83,12 @@ func (f *Failure) Error() string { return ErrFailed.Error() + ": " + string(f.Re
 
 // Unwrap is ErrFailed.
 func (f *Failure) Unwrap() error { return ErrFailed }
+
+// Later reports whether the client may come again with the very same message, since
+// nothing was checked: the keys of a token's issuer are on their way. It is to be cut
+// off without an answer, after which clients try again; after an answer they give up
+// (KIP-152). It depends on the token's issuer and key id alone, and not on whether
+// there is such an instance.
+func (f *Failure) Later() bool {
+	return f.Reason == ReasonKeyPending || f.Reason == ReasonKeysUnavailable
+}

@@ -53,7 +53,8 @@ func (s *source) touch() {
 func (s *source) fresh() *keySet {
 	s.touch()
 	if set := s.set.Load(); set == nil || s.ring.now().Sub(set.fetched) >= s.ring.age {
-		s.await(s.fetch())
+		over, _ := s.fetch()
+		s.await(over)
 	}
 	return s.current()
 }
@@ -68,13 +69,18 @@ func (s *source) key(kid string, named bool, alg string) (*tokenKey, Reason) {
 	if k := set.find(kid, named, alg); k != nil {
 		return k, ""
 	}
-	if s.await(s.fetch()) {
-		if set = s.current(); set == nil {
-			return nil, ReasonKeysUnavailable
-		}
-		if k := set.find(kid, named, alg); k != nil {
-			return k, ""
-		}
+	over, ours := s.fetch()
+	if !s.await(over) {
+		return nil, ReasonKeyPending
+	}
+	if set = s.current(); set == nil {
+		return nil, ReasonKeysUnavailable
+	}
+	if k := set.find(kid, named, alg); k != nil {
+		return k, ""
+	}
+	if !ours { // it may have begun before the key was published
+		return nil, ReasonKeyPending
 	}
 	return nil, ReasonKeyUnknown
 }
@@ -90,21 +96,22 @@ func (s *source) failure() error {
 }
 
 // fetch begins a fetch in the background and returns what is closed when it is
-// over: that of one that is under way, and nil if it is too early for another.
-func (s *source) fetch() <-chan struct{} {
+// over, and whether it began now; that of one that is under way; and nil if it is too
+// early for another.
+func (s *source) fetch() (over <-chan struct{}, ours bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.running != nil {
-		return s.running
+		return s.running, false
 	}
 	now := s.ring.now()
 	if now.UnixNano() < s.next.Load() {
-		return nil
+		return nil, false
 	}
 	s.next.Store(now.Add(keyPause).UnixNano())
 	s.running = make(chan struct{})
 	go s.run()
-	return s.running
+	return s.running, true
 }
 
 // await waits for a fetch, up to keyPatience; false if there was none or it takes longer.

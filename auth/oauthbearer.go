@@ -12,7 +12,7 @@ const OAuthBearer = "OAUTHBEARER"
 
 // invalidToken is the challenge after every refusal, whatever its cause: Kafka's
 // OAuthBearerSaslServer sends the same. The client answers with \x01 and gets a 58.
-const invalidToken = `{"status":"invalid_token"}`
+const invalidToken = `{"status":"invalid_token"}` //nolint:gosec // a status, no token
 
 // tokenProof is by what a token was believed. Immutable.
 type tokenProof struct {
@@ -64,7 +64,9 @@ func (c *Conversation) bearerFirst(message []byte) outcome {
 	switch {
 	case v.why == "" && b.authzid != "" && b.authzid != v.user:
 		v.why = ReasonAuthzID
-	case v.why == ReasonBusy, v.why == ReasonRateLimited, v.why == ReasonKeysUnavailable: // nothing was checked
+	case v.why == ReasonKeyPending, v.why == ReasonKeysUnavailable:
+		return refuse(v.why) // without a word: see Failure.Later
+	case unchecked(v.why):
 	case c.claim.refusal == ReasonInstanceMissing, c.claim.refusal == ReasonInstanceUnknown, c.claim.refusal == ReasonInstanceMismatch:
 		v.why = c.claim.refusal
 	case v.why == "":

@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"maps"
 	"strings"
 	"sync"
@@ -137,7 +138,7 @@ func newTokenFixture(tb testing.TB) *tokenFixture {
 	f.believe("one", believing(f.login))
 	f.believe("two", believing(f.other))
 	f.believe("asleep", believing(f.login))
-	f.Authenticator = New(Config{Directory: f.dir, Pepper: []byte("pepper"), Issuers: []AllowedIssuer{{URL: "https://login.example.com/"}}})
+	f.Authenticator = New(Config{Directory: f.dir, Log: slog.New(slog.DiscardHandler), Pepper: []byte("pepper"), Issuers: []AllowedIssuer{{URL: "https://login.example.com/"}}})
 	f.keys.get = func(_ context.Context, _ AllowedIssuer, from string) ([]byte, error) {
 		for _, p := range []*idp{f.login, f.other} {
 			if strings.HasPrefix(from, p.url+"/") {
@@ -187,7 +188,7 @@ func (f *tokenFixture) right(tb testing.TB) string {
 }
 
 // Keys are made once: RSA takes its time.
-var testRSA = sync.OnceValue(func() *rsa.PrivateKey { //nolint:gochecknoglobals // made once
+var testRSA = sync.OnceValue(func() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		panic(err)

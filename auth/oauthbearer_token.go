@@ -130,7 +130,7 @@ func (a *Authenticator) judge(view *tenancy.View, t token, admit func() Reason) 
 	}
 	key, why := a.signer(view, from, t, admit)
 	switch {
-	case why == ReasonBusy, why == ReasonRateLimited, why == ReasonKeysUnavailable: // nothing was checked
+	case unchecked(why):
 		return judgement{why: why, issuer: believed}
 	case believed == nil:
 		return judgement{why: ReasonIssuerUnknown, claim: "iss"}
@@ -170,6 +170,11 @@ func (a *Authenticator) signer(view *tenancy.View, from *source, t token, admit 
 		return nil, ReasonSignature
 	}
 	return key, ""
+}
+
+// unchecked reports whether a reason says nothing about the token.
+func unchecked(why Reason) bool {
+	return why == ReasonBusy || why == ReasonRateLimited || why == ReasonKeyPending || why == ReasonKeysUnavailable
 }
 
 // judge checks the claims of a token whose signature is right (RFC 7519, RFC 9068).
@@ -264,7 +269,7 @@ func (i *issuer) principalClaim() string {
 // (RFC 6901) through objects.
 func (i *issuer) principal(claims jwt.MapClaims) (string, bool) {
 	name := i.principalClaim()
-	var at any = claims[name]
+	at := claims[name]
 	if strings.HasPrefix(name, "/") {
 		at = map[string]any(claims)
 		for part := range strings.SplitSeq(name[1:], "/") {

@@ -109,6 +109,11 @@ func (w *world) franz(in instance) *load {
 	producer := w.client(in, append(opts, kgo.DefaultProduceTopic("franz"))...)
 	consumer := w.client(in, append(opts, kgo.ConsumerGroup("franz-group"), kgo.ConsumeTopics("franz"),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit())...)
+	return w.franzWith(l, producer, consumer)
+}
+
+// franzWith lets two clients of franz-go work.
+func (w *world) franzWith(l *ledger, producer, consumer *kgo.Client) *load {
 	producing, stop := context.WithCancel(w.t.Context())
 	consuming, end := context.WithCancel(w.t.Context())
 	var wg sync.WaitGroup
@@ -164,6 +169,12 @@ func franzConsume(ctx context.Context, cl *kgo.Client, l *ledger) {
 // java runs clients/Load.java.
 func (w *world) java(in instance) *load {
 	w.t.Helper()
+	return w.javaWith(w.properties(in))
+}
+
+// javaWith is java with a client's configuration, and options of the JVM.
+func (w *world) javaWith(properties string, options ...string) *load {
+	w.t.Helper()
 	libs, err := parts.KafkaLibs()
 	if err != nil {
 		w.t.Fatal(err)
@@ -175,8 +186,9 @@ func (w *world) java(in instance) *load {
 	if out, err := compile.CombinedOutput(); err != nil {
 		w.t.Fatalf("javac: %v\n%s", err, out)
 	}
-	return w.run("java", "java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", classes+string(filepath.ListSeparator)+path,
-		"Load", w.properties(in), "java", "java-group", fmt.Sprint(pace))
+	command := append([]string{"java", "-Xmx256m", "-XX:TieredStopAtLevel=1"}, options...)
+	command = append(command, "-cp", classes+string(filepath.ListSeparator)+path, "Load", properties, "java", "java-group", fmt.Sprint(pace))
+	return w.run("java", command...)
 }
 
 // librdkafka runs clients/load.py.

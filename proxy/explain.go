@@ -130,9 +130,10 @@ var explanations = map[string]Explanation{ //nolint:gochecknoglobals // read-onl
 	string(auth.ReasonCertificateRevoked):   {Text: "the client's certificate was revoked", Fix: "use a new one", Try: tryCAs},
 	string(auth.ReasonCertificateUnmapped):  {Text: "the client CA's rules make no user of the certificate, or another one than before", Fix: "change the rules, or use a certificate with a name that they match", Try: tryCAs},
 
-	string(auth.ReasonTokenMalformed):  {Text: "the token cannot be read", Fix: "send a signed JWT of at most 8 KiB, as the issuer gave it"},
+	string(auth.ReasonTokenMalformed):  {Text: "the token cannot be read", Fix: "send a signed JWT of at most 16 KiB, as the issuer gave it"},
 	string(auth.ReasonIssuerUnknown):   {Text: "the token is of none of the issuers of INSTANCE", Fix: "use a token of one of them, or add the issuer", Try: "weir issuer list INSTANCE"},
 	string(auth.ReasonKeyUnknown):      {Text: "the token was signed with a key that the issuer does not have", Fix: "get a new token: the issuer has changed its keys"},
+	string(auth.ReasonKeyPending):      {Text: "the token was signed with a key that is not known yet, and the issuer was asked a moment ago", Fix: "let the issuer publish a key a minute before it signs with it; the client tries again by itself", Try: "weir issuer list INSTANCE"},
 	string(auth.ReasonKeysUnavailable): {Text: "the issuer's keys could not be had", Fix: "check that the gateway reaches the issuer, and that its keys are right", Try: "weir issuer list INSTANCE"},
 	string(auth.ReasonSignature):       {Text: "the token's signature is wrong", Fix: "get a new token, and send it whole"},
 	string(auth.ReasonTokenExpired):    {Text: "the token has expired", Fix: "let the client get a new token before the old one ends"},

@@ -116,6 +116,10 @@ func (c *conn) saslStep(p *pending, conv *auth.Conversation, body []byte) (done 
 	}
 	token, done, err := conv.Step(req.SASLAuthBytes)
 	if err != nil {
+		if failure, ok := errors.AsType[*auth.Failure](err); ok && failure.Later() {
+			wait(c.ctx, failureDelay)
+			return false, authFailed(err)
+		}
 		return false, c.refuse(p, err)
 	}
 	if done && c.sess != nil && conv.Principal() != c.principal {

@@ -72,7 +72,7 @@ func CheckIssuerURL(what, raw string) error {
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return fmt.Errorf("%s %.80q must have no user, query or fragment", what, raw)
 	case strings.ContainsAny(raw, "%\\") || strings.Contains(u.Path, "//") || strings.Contains(u.Path+"/", "/../") || strings.Contains(u.Path+"/", "/./"):
-		return fmt.Errorf("%s %.80q must have a plain path, without %%, //, . and ..", what, raw)
+		return fmt.Errorf("%s %.80q must have a plain path, without %%, //, . or .. in it", what, raw)
 	}
 	return nil
 }

@@ -4,8 +4,12 @@ Tells what happens, one event a line (see ledger in rolling_test.go), until "sto
 its end ends consuming.
 
 usage: load.py BOOTSTRAP USER PASSWORD CA TOPIC GROUP RECORDS_PER_SECOND
+
+USER and PASSWORD may be empty: then LOAD_SASL is the configuration of another mechanism, as JSON.
 """
 
+import json
+import os
 import sys
 import threading
 import time
@@ -35,12 +39,13 @@ def on_error(who):
 
 
 def common(who):
+    sasl = {"sasl.mechanism": "SCRAM-SHA-512", "sasl.username": user, "sasl.password": password}
+    if not user:
+        sasl = json.loads(os.environ["LOAD_SASL"])
     return {
         "bootstrap.servers": bootstrap,
         "security.protocol": "SASL_SSL",
-        "sasl.mechanism": "SCRAM-SHA-512",
-        "sasl.username": user,
-        "sasl.password": password,
+        **sasl,
         "ssl.ca.location": ca,
         "error_cb": on_error(who),
     }
