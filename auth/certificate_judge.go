@@ -28,10 +28,10 @@ func JudgeCertificate(all []tenancy.ClientCA, shown []*x509.Certificate, now tim
 		return Verdict{Why: err.why, Detail: err.err.Error()}
 	}
 	m, why := c.match(cas)
-	switch why {
-	case "":
+	if why == "" {
 		return Verdict{User: m.user, CA: m.ca, Rule: m.rule}
-	case ReasonCertificateRevoked:
+	}
+	if why == ReasonCertificateRevoked {
 		return Verdict{Why: why, Detail: "it, or one between it and the client CA, is on a list of revoked certificates"}
 	}
 	return Verdict{Why: why, Detail: "no rule makes a user of its names: " + c.names.String()}

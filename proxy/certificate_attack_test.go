@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"weir/auth"
 	"weir/internal/certs"
 )
@@ -86,7 +88,8 @@ func attacks(t *testing.T, ca, weak, other *certs.CA) map[string]attack {
 // TestCertificateAttacks shows each to the instance several times. The connection
 // ends with a reason, and nobody gets in, not even by an instance of another CA.
 func TestCertificateAttacks(t *testing.T) {
-	r := newRig(t)
+	reg := prometheus.NewRegistry()
+	r := newRig(t, func(c *Config) { c.Registry = reg })
 	ca, other := certs.NewCA(t, "acme"), certs.NewCA(t, "other")
 	weak := certs.NewRSACA(t, "rsa", 2048)
 	r.trust("a", ca, "")
@@ -100,7 +103,7 @@ func TestCertificateAttacks(t *testing.T) {
 	for what, a := range attacks(t, ca, weak, other) {
 		for range 5 {
 			tried++
-			before := strings.Count(r.log.String(), "reason="+a.reason)
+			before := closedFor(t, reg, a.reason)
 			c, err := r.show("a", &a.cert)
 			if err == nil {
 				if err = ask(c); err == nil {
@@ -109,7 +112,7 @@ func TestCertificateAttacks(t *testing.T) {
 				}
 				c.Close()
 			}
-			eventually(t, what+" ends with "+a.reason, func() bool { return strings.Count(r.log.String(), "reason="+a.reason) > before })
+			eventually(t, what+" ends with "+a.reason, func() bool { return closedFor(t, reg, a.reason) > before })
 		}
 	}
 	app := ca.Client(t, "app")
@@ -121,6 +124,23 @@ func TestCertificateAttacks(t *testing.T) {
 		t.Error(err)
 	}
 	t.Logf("%d attempts, %d successes", tried, in)
+}
+
+// closedFor is how many connections have ended for a reason.
+func closedFor(t *testing.T, reg *prometheus.Registry, reason string) float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "weir_connections_closed_total" && m.GetLabel()[0].GetValue() == reason {
+				return m.GetCounter().GetValue()
+			}
+		}
+	}
+	return 0
 }
 
 // A name that the rules do not look at makes nobody.

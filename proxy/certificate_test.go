@@ -159,7 +159,8 @@ func TestCertificateClient(t *testing.T) {
 	r.trust("a", ca, "")
 	cl, err := kgo.NewClient(kgo.SeedBrokers("i-a.kafka.localhost:9092"), r.named(ca.Client(t, "app")),
 		kgo.AllowAutoTopicCreation(), kgo.DefaultProduceTopic("in"), kgo.ConsumeTopics("in"),
-		kgo.ProducerBatchCompression(kgo.NoCompression()))
+		kgo.ProducerBatchCompression(kgo.NoCompression()),
+		kgo.DisableIdempotentWrite(), kgo.RecordRetries(2), kgo.RecordDeliveryTimeout(30*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -122,6 +122,7 @@ func template(name string) *x509.Certificate {
 func authority(name string, change []Change) *x509.Certificate {
 	t := template(name)
 	t.IsCA, t.BasicConstraintsValid = true, true
+	t.NotAfter = t.NotAfter.Add(24 * time.Hour) // beyond what it issues
 	t.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
 	for _, fn := range change {
 		fn(t)
