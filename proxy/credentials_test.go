@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -208,6 +209,7 @@ func TestReauthenticationKeepsTheMechanism(t *testing.T) {
 // the first message of the handshake and after. Clients' work is in both.
 func TestStuffingIsCheap(t *testing.T) {
 	r := newRig(t)
+	var shaken atomic.Int64 // handshakes that came to their end
 	attempt := func(serverName, user string) {
 		raw, err := net.Dial("tcp", r.srv.Addrs()[0])
 		if err != nil {
@@ -220,6 +222,7 @@ func TestStuffingIsCheap(t *testing.T) {
 		cfg.ServerName = serverName
 		c := tls.Client(raw, cfg)
 		if c.HandshakeContext(t.Context()) == nil {
+			shaken.Add(1)
 			_ = loginAs(c, user, "guess-guess")
 		}
 	}
@@ -238,12 +241,17 @@ func TestStuffingIsCheap(t *testing.T) {
 	}
 	cost(20, "localhost", "u@i-a") // empties the bucket
 	open := cost(200, "localhost", "u@i-a")
+	if n := shaken.Swap(0); n != 220 {
+		t.Errorf("%d of 220 handshakes where no host name says the instance", n)
+	}
 	closed := cost(400, "i-a.kafka.localhost", "u")
 	t.Logf("processor seconds for 1000 bad logins: %.2f with a handshake each, %.2f refused at its first message", open, closed)
 	if closed > open/2 {
 		t.Errorf("%.2f s are more than half of %.2f s", closed, open)
 	}
-	r.logs(string(auth.ReasonRateLimited))
+	if n := shaken.Load(); n != 0 {
+		t.Errorf("%d of 400 handshakes after the limit", n)
+	}
 }
 
 // processorTime is what this process has used.
