@@ -79,6 +79,7 @@ type Authenticator struct {
 	limiter    *limiter
 	tokenSlots *slots                                            // to check signatures in
 	plainSlots *slots                                            // to check passwords in
+	chainSlots *slots                                            // to verify certificates in
 	nobodys    [64]byte                                          // keys that nothing matches; random, immutable
 	hash       func(pepper, salt []byte, password string) []byte // plainHash; tests count it
 	keys       *keyring                                          // nil: OAUTHBEARER is not offered
@@ -96,6 +97,7 @@ func New(cfg Config) *Authenticator {
 		limiter:    newLimiter(maxTracked),
 		tokenSlots: newSlots(runtime.GOMAXPROCS(0), patience),
 		plainSlots: newSlots(runtime.GOMAXPROCS(0), patience),
+		chainSlots: newSlots(runtime.GOMAXPROCS(0), patience),
 		hash:       plainHash,
 	}
 	if a.log == nil {

@@ -114,9 +114,16 @@ func (a *Authenticator) besides(proof *Proof, id tenancy.InstanceID, peer Peer) 
 	return ""
 }
 
-// believe verifies a chain for an instance.
+// believe verifies a chain for an instance, in slots: a chain costs
+// up to a hundred signatures by keys that the instance has chosen (crypto/x509), and
+// whoever connects may have it looked at.
 func (a *Authenticator) believe(view *tenancy.View, chain []*x509.Certificate) (Proof, match, *unbelieved) {
 	cas := compiled(view.Access).clientCAs
+	release, ok := a.chainSlots.acquire(view.Instance.ID)
+	if !ok {
+		return Proof{}, match{}, &unbelieved{why: ReasonBusy}
+	}
+	defer release()
 	now := a.now()
 	a.warn(view, cas, now)
 	c, err := cas.verify(chain, now)

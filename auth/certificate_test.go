@@ -91,6 +91,21 @@ func TestCertify(t *testing.T) {
 	}
 }
 
+// Whoever connects may have a chain looked at, so that is done in slots, of which one
+// instance has half: with none left nothing is looked at.
+func TestCertifyTakesASlot(t *testing.T) {
+	now := time.Now()
+	ca := certs.NewCA(t, "acme")
+	f, _ := trusting(t, &now, tenancy.ClientCA{Name: "main", Certificates: ca.PEM()})
+	f.chainSlots = newSlots(0, 0)
+	if p, _, err := f.Certify(shows(t, "one", ca.Client(t, "app"))); p != (Principal{}) || reason(t, err) != ReasonBusy {
+		t.Errorf("%v, %v", p, err)
+	}
+	if p, _, err := f.Certify(shows(t, "two", ca.Client(t, "app"))); p != (Principal{}) || err != nil {
+		t.Errorf("without client CAs: %v, %v", p, err)
+	}
+}
+
 // Of two ways up, one that is revoked or gone leaves the other.
 func TestCertificateWithTwoWays(t *testing.T) {
 	now := time.Now()

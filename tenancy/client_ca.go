@@ -24,8 +24,10 @@ const (
 
 	maxAnchors     = 16
 	minRSABits     = 2048
+	maxRSABits     = 8192 // crypto/tls has the same for what clients show
 	minECDSABits   = 256
 	minRSAExponent = 3
+	maxRSAExponent = 65537
 
 	pemCertificate = "CERTIFICATE"
 	pemCRL         = "X509 CRL"
@@ -137,12 +139,16 @@ func parseAnchors(text string) ([]*x509.Certificate, error) {
 }
 
 // CheckKey refuses a certificate whose key is too weak to prove anything: RSA of
-// fewer than 2048 bits, an elliptic curve of fewer than 256.
+// fewer than 2048 bits, an elliptic curve of fewer than 256. And RSA by which a
+// signature takes too long to check, since everybody may ask for it: with 200,000
+// bits, which fit into a certificate, and the exponent 2^31-1 it is 7 s.
 func CheckKey(c *x509.Certificate) error {
 	switch key := c.PublicKey.(type) {
 	case *rsa.PublicKey:
 		if bits := key.N.BitLen(); bits < minRSABits || key.E < minRSAExponent {
 			return fmt.Errorf("has an RSA key of %d bits, at least %d are needed", bits, minRSABits)
+		} else if bits > maxRSABits || key.E > maxRSAExponent {
+			return fmt.Errorf("has an RSA key of %d bits with exponent %d, at most %d bits with exponent %d are checked", bits, key.E, maxRSABits, maxRSAExponent)
 		}
 	case *ecdsa.PublicKey:
 		if bits := key.Curve.Params().BitSize; bits < minECDSABits {

@@ -1,6 +1,8 @@
 package tenancy
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
@@ -96,6 +98,9 @@ func TestClientCAMistakes(t *testing.T) {
 		"a client":                {certs.PEM(ca.Client(t, "x").Certificate[0]), "", "not of an authority"},
 		"may not sign":            {certs.NewCA(t, "x", func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageCRLSign }).PEM(), "", "keyCertSign"},
 		"a weak key":              {certs.NewRSACA(t, "weak", 1024).PEM(), "", "1024 bits"},
+		"a key that takes long":   {rsaAuthority(t, 16384, 65537), "", "16384 bits"},
+		"an exponent that does":   {rsaAuthority(t, 8192, 1<<31-1), "", "exponent 2147483647"},
+		"the largest":             {rsaAuthority(t, 8192, 65537), "", ""},
 		"list of another":         {ca.PEM(), other.CRL(t), "signed by none"},
 		"list of the same name":   {ca.PEM(), twin.CRL(t), "signed by none"},
 		"list of one not shown":   {ca.PEM(), below.CRL(t), "signed by none"},
@@ -205,4 +210,21 @@ func FuzzRule(f *testing.F) {
 			t.Errorf("user %q", got)
 		}
 	})
+}
+
+// rsaAuthority is a CA with a key of that size, of which nobody has the private half:
+// the first thing that comes to who wants us to calculate.
+func rsaAuthority(t *testing.T, bits, exponent int) string {
+	t.Helper()
+	n := new(big.Int).SetBit(big.NewInt(1), bits-1, 1)
+	signer := certs.NewCA(t, "signer")
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "large"}, NotBefore: time.Now(), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, signer.Cert, &rsa.PublicKey{N: n, E: exponent}, signer.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return certs.PEM(der)
 }
