@@ -23,8 +23,11 @@ const (
 	maxStale = 24 * time.Hour
 	// maxSources bounds the table of issuers; what was not wanted for longest goes.
 	maxSources = 4096
-	// maxFetches is how many issuers are asked at once.
-	maxFetches = 8
+	// maxFetches is how many issuers are asked at once, and entryFetches how many of
+	// one entry of the operator's list: one that answers nobody, with a dozen issuers of
+	// tenants below it, must not keep the keys of the others from being fetched.
+	maxFetches   = 16
+	entryFetches = 4
 )
 
 // sourceID is from where keys come: of all instances that say the same.
@@ -38,7 +41,8 @@ type keyring struct {
 	now     func() time.Time
 	age     time.Duration
 	log     *slog.Logger
-	slots   chan struct{} // holds a token per fetch
+	slots   chan struct{}            // holds a token per fetch
+	shares  map[string]chan struct{} // the same of each entry, by URL
 	nobody  phantoms
 
 	mu       sync.Mutex
@@ -50,9 +54,13 @@ func newKeyring(list []AllowedIssuer, age time.Duration, now func() time.Time, l
 	if age <= 0 {
 		age = DefaultKeyAge
 	}
+	shares := make(map[string]chan struct{}, len(list))
+	for _, a := range list {
+		shares[a.URL] = make(chan struct{}, entryFetches)
+	}
 	return &keyring{
 		allowed: list, get: realWire().get, now: now, age: age, log: log,
-		slots:   make(chan struct{}, maxFetches),
+		slots: make(chan struct{}, maxFetches), shares: shares,
 		nobody:  newPhantoms(),
 		sources: make(map[sourceID]*source), byIssuer: make(map[string]*source),
 	}

@@ -131,8 +131,10 @@ func (s *source) await(over <-chan struct{}) bool {
 
 // run is one fetch.
 func (s *source) run() {
-	s.ring.slots <- struct{}{}
-	defer func() { <-s.ring.slots }()
+	for _, slots := range []chan struct{}{s.ring.shares[s.allowed.URL], s.ring.slots} {
+		slots <- struct{}{}
+		defer func() { <-slots }()
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()
 	began := s.ring.now() // what is taken back while we read must not live longer for it
