@@ -61,7 +61,7 @@ func refusalHeader() []string {
 
 func refusalRow(r api.Refusal) []string {
 	return []string{
-		r.At.Local().Format(time.DateTime), strconv.FormatInt(r.Count, 10), cmp.Or(r.Address, "-"), cmp.Or(r.User, "-"),
+		r.At.Local().Format(time.DateTime), strconv.FormatInt(r.Count, 10), cmp.Or(r.Address, "-"), shown(cmp.Or(r.User, "-")),
 		r.Reason, cmp.Or(r.Try, r.Fix),
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 )
 
 // printJSON writes v as the REST interface would.
@@ -17,9 +18,9 @@ func printJSON(w io.Writer, v any) error {
 // printTable writes plain aligned columns.
 func printTable(w io.Writer, header []string, rows [][]string) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	say(tw, "%s\n", strings.Join(header, "\t"))
+	say(tw, "%s\n", row(header))
 	for _, r := range rows {
-		say(tw, "%s\n", strings.Join(r, "\t"))
+		say(tw, "%s\n", row(r))
 	}
 	return tw.Flush()
 }
@@ -28,7 +29,27 @@ func printTable(w io.Writer, header []string, rows [][]string) error {
 func printFields(w io.Writer, fields [][2]string) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, f := range fields {
-		say(tw, "%s\t%s\n", f[0], f[1])
+		say(tw, "%s\t%s\n", shown(f[0]), shown(f[1]))
 	}
 	return tw.Flush()
+}
+
+// row is one line of a table.
+func row(cells []string) string {
+	safe := make([]string, len(cells))
+	for i, c := range cells {
+		safe[i] = shown(c)
+	}
+	return strings.Join(safe, "\t")
+}
+
+// shown is a text as a terminal may have it: many were written by somebody else, who
+// must not move the cursor, set colors or turn the direction of writing.
+func shown(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+			return '\uFFFD'
+		}
+		return r
+	}, text)
 }
