@@ -49,6 +49,10 @@ func (c *conn) inspectFirst(begin []byte, size int) error {
 	if size <= preAuthFrame {
 		return nil
 	}
+	// Before megabytes are taken in for who may not begin a session anyway.
+	if why := c.srv.cfg.Auth.Check(c.certified.principal, c.certified.proof, c.peer()); why != "" {
+		return closef(reasonFrameSize, "%d bytes from a client that may not begin a session: %s", size, why)
+	}
 	return c.raw.SetReadDeadline(time.Unix(0, c.frameBy.Load()))
 }
 

@@ -243,6 +243,8 @@ func (c *conn) reauthenticate(p *pending, known bool, body []byte) error {
 		if done {
 			c.reauth = nil
 			c.proved(conv)
+			// What has changed since Step was judged by the proof before.
+			return c.mayStay(conv.Proof())
 		}
 		return nil
 	}

@@ -10,6 +10,8 @@ import (
 func (c *conn) startTLS() error {
 	t := tls.Server(c.raw, c.lst.TLS)
 	c.nc = t
+	c.raw.bound(handshakeBytes)
+	defer c.raw.unbound()
 	if err := t.HandshakeContext(c.ctx); err != nil {
 		return tlsFailed(err)
 	}

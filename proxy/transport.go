@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"weir/auth"
 )
 
 const (
@@ -23,16 +25,22 @@ const (
 	// holdBytes is how much of an answer is gathered below TLS: crypto/tls makes
 	// one write for each record of 16 KiB.
 	holdBytes = 64 << 10
+	// handshakeBytes bounds the client's part of a TLS handshake: a chain as package
+	// auth looks at it, and 32 KiB for the rest. crypto/tls would gather 256 KiB in a
+	// buffer of twice that for each of the lobby's connections.
+	handshakeBytes = 96 << 10
 )
 
 // transport is the TCP side of a client connection. It remembers the peeked
 // bytes, and between hold and flush it gathers what TLS writes.
 type transport struct {
 	net.Conn
-	owner  *conn
-	peeked []byte
-	spoke  bool        // the client has sent a byte, behind the PROXY header if there is one
-	muted  atomic.Bool // nothing is sent any more
+	owner   *conn
+	peeked  []byte
+	spoke   bool        // the client has sent a byte, behind the PROXY header if there is one
+	muted   atomic.Bool // nothing is sent any more
+	most    int         // bytes that may still be read; counts if bounded
+	bounded bool        // during the TLS handshake
 
 	mu    sync.Mutex // Write is also called by crypto/tls on the reading goroutine (alerts, key updates)
 	held  []byte
@@ -58,7 +66,22 @@ func (t *transport) peek(n int) ([]byte, error) {
 // skip consumes n bytes that have been peeked, which were not the client's.
 func (t *transport) skip(n int) { t.peeked, t.spoke = t.peeked[n:], false }
 
+// bound limits what is read until unbound. Reading goroutine only, as Read.
+func (t *transport) bound(most int) { t.bounded, t.most = true, most }
+
+func (t *transport) unbound() { t.bounded = false }
+
 func (t *transport) Read(p []byte) (int, error) {
+	n, err := t.read(p)
+	if t.bounded {
+		if t.most -= n; t.most < 0 {
+			return 0, closef(string(auth.ReasonCertificateTooLarge), "more than %d bytes of TLS handshake", handshakeBytes)
+		}
+	}
+	return n, err
+}
+
+func (t *transport) read(p []byte) (int, error) {
 	if len(t.peeked) > 0 && len(p) > 0 {
 		n := copy(p, t.peeked)
 		t.peeked = t.peeked[n:]
