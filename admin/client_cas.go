@@ -102,7 +102,7 @@ func (s *server) putClientCA(ctx context.Context, in *putClientCAInput) (*putCli
 	for _, r := range in.Body.Rules {
 		ca.Rules = append(ca.Rules, tenancy.CertificateRule{From: r.From, Pattern: r.Pattern, User: r.User, Case: r.Case})
 	}
-	rev, err := s.cfg.Store.PutClientCA(ctx, i.ID, ca)
+	ca, rev, err := s.cfg.Store.PutClientCA(ctx, i.ID, ca)
 	switch err = s.written(ctx, err); {
 	case errors.Is(err, tenancy.ErrClientCA):
 		_, why, _ := strings.Cut(err.Error(), tenancy.ErrClientCA.Error()+" "+in.Name+": ")
@@ -156,7 +156,7 @@ func (s *server) checkCertificate(ctx context.Context, in *checkCertificateInput
 	}
 	v := auth.JudgeCertificate(all, shown, s.cfg.Now())
 	return &checkCertificateOutput{Body: api.CheckedCertificate{
-		User: v.User, ClientCA: v.CA, Rule: v.Rule, Code: string(v.Why), Detail: v.Detail,
+		User: v.User, ClientCA: v.CA, Rule: v.Rule, Reason: string(v.Why), Detail: v.Detail,
 	}}, nil
 }
 

@@ -57,12 +57,12 @@ func TestClientCAs(t *testing.T) {
 		want  api.CheckedCertificate
 	}{
 		"believed":                 {certs.PEM(stays.Certificate...), api.CheckedCertificate{User: "APP-STAYS", ClientCA: "acme", Rule: 2}},
-		"revoked":                  {certs.PEM(gone.Certificate...), api.CheckedCertificate{Code: "certificate-revoked"}},
-		"without its intermediate": {certs.PEM(stays.Certificate[0]), api.CheckedCertificate{Code: "certificate-untrusted"}},
+		"revoked":                  {certs.PEM(gone.Certificate...), api.CheckedCertificate{Reason: "certificate-revoked"}},
+		"without its intermediate": {certs.PEM(stays.Certificate[0]), api.CheckedCertificate{Reason: "certificate-untrusted"}},
 	} {
 		a := f.do(token, http.MethodPost, clientCAsPath+"/check", api.CheckCertificate{Certificate: test.chain})
 		got := decodeAs[api.CheckedCertificate](t, a)
-		if (got.Detail == "") != (got.Code == "") {
+		if (got.Detail == "") != (got.Reason == "") {
 			t.Errorf("%s: %s", what, a.body)
 		}
 		got.Detail = ""

@@ -85,7 +85,7 @@ type putIssuerInput struct {
 
 type putIssuerOutput struct {
 	Revision string `header:"Weir-Revision"`
-	Body     api.PutIssuerAnswer
+	Body     api.ChangedIssuer
 }
 
 // putIssuer answers when the gateways believe the issuer. Sessions that it let in
@@ -118,7 +118,7 @@ func (s *server) putIssuer(ctx context.Context, in *putIssuerInput) (*putIssuerO
 	ready := s.applied(ctx, rev)
 	return &putIssuerOutput{
 		Revision: strconv.FormatInt(int64(rev), 10),
-		Body:     api.PutIssuerAnswer{Issuer: s.issuer(made), ReadyOn: ready},
+		Body:     api.ChangedIssuer{Issuer: s.issuer(made), ReadyOn: ready},
 	}, nil
 }
 

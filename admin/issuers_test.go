@@ -54,7 +54,7 @@ func TestIssuers(t *testing.T) {
 	if a.status != http.StatusOK || a.header.Get("Weir-Revision") == "" {
 		t.Fatal(a.status, a.body)
 	}
-	made := decodeAs[api.PutIssuerAnswer](t, a)
+	made := decodeAs[api.ChangedIssuer](t, a)
 	if made.ReadyOn != (api.ReadyOn{Gateways: 1, Of: 1}) {
 		t.Errorf("ready on %+v", made.ReadyOn)
 	}
@@ -73,7 +73,7 @@ func TestIssuers(t *testing.T) {
 		t.Error(diff)
 	}
 	// Replacing keeps its age.
-	again := decodeAs[api.PutIssuerAnswer](t, f.do(token, http.MethodPut, path+"/login", `{"url":"https://login.example.com/b","audiences":["kafka"]}`))
+	again := decodeAs[api.ChangedIssuer](t, f.do(token, http.MethodPut, path+"/login", `{"url":"https://login.example.com/b","audiences":["kafka"]}`))
 	if !again.CreatedAt.Equal(made.CreatedAt) || again.URL != "https://login.example.com/b" {
 		t.Errorf("replaced: %+v", again)
 	}

@@ -29,6 +29,9 @@ func (in *createKeyInput) Resolve(huma.Context) []error {
 	if d, err := time.ParseDuration(in.Body.ExpiresIn); in.Body.ExpiresIn != "" && (err != nil || d < minKeyLife || d > maxKeyLife) {
 		return details([]api.FieldError{{Location: "body.expires_in", Message: "expected a duration from 1m to 87600h, or none"}})
 	}
+	if err := tenancy.CheckComment(in.Body.Comment); err != nil {
+		return details([]api.FieldError{{Location: "body.comment", Message: err.Error()}})
+	}
 	return nil
 }
 

@@ -155,7 +155,7 @@ func TestNetworkMistakes(t *testing.T) {
 		`{"endpoint":"vpce-x","cloud":"aws"}`:     {"body.allow[0].endpoint"},
 		`{"cloud":"aws","cidr":"10.1.0.0/16"}`:    {"body.allow[0].endpoint"},
 		`{"cidr":"10.1.0.0/16","comment":"a\nb"}`: {"body.allow[0].comment"},
-		`{"cidr":"10.1.0.0/16","comment":"` + strings.Repeat("ü", 101) + `"}`: {"body.allow[0].comment"},
+		`{"cidr":"10.1.0.0/16","comment":"` + strings.Repeat("ü", 201) + `"}`: {"body.allow[0].comment"},
 		`{"cidr":"` + strings.Repeat("1", 65) + `"}`:                          {"body.allow[0].cidr"},
 		good + `,{"cidr":"10.1.0.0/16","comment":"another"}`:                  {"body.allow[1]"},
 		`{"cidr":"10.1.2.3"},{"cidr":"10.1.2.3/32"}`:                          {"body.allow[1]"},

@@ -71,115 +71,63 @@ type problemKind struct {
 	try       string
 }
 
-// kindOf is the one table of codes; the linter (exhaustive) holds that every code
-// has its line.
-func kindOf(c code) problemKind { //nolint:funlen // a table
-	switch c {
-	case codeBadRequest:
-		return problemKind{status: http.StatusBadRequest, title: "Bad request"}
-	case codeValidation:
-		return problemKind{status: http.StatusUnprocessableEntity, title: "Validation failed"}
-	case codeTooLarge:
-		return problemKind{status: http.StatusRequestEntityTooLarge, title: "Body too large"}
-	case codeMediaType:
-		return problemKind{status: http.StatusUnsupportedMediaType, title: "Unsupported media type", try: "send the header Content-Type: application/json"}
-	case codeUnauthenticated:
-		return problemKind{status: http.StatusUnauthorized, title: "Unauthenticated", try: "weir --token-file FILE ..."}
-	case codeNotAllowed:
-		return problemKind{status: http.StatusForbidden, title: "Not allowed"}
-	case codeNoSuchRoute:
-		return problemKind{status: http.StatusNotFound, title: "No such route"}
-	case codeMethod:
-		return problemKind{status: http.StatusMethodNotAllowed, title: "Method not allowed"}
-	case codeTenantNotFound:
-		return problemKind{status: http.StatusNotFound, title: "Tenant not found"}
-	case codeInstanceNotFound:
-		return problemKind{status: http.StatusNotFound, title: "Instance not found", try: "weir instance list"}
-	case codeUserNotFound:
-		return problemKind{status: http.StatusNotFound, title: "User not found", try: "weir user list INSTANCE"}
-	case codeInstanceIDTaken:
-		return problemKind{status: http.StatusConflict, title: "Instance id taken"}
-	case codeNameTaken:
-		return problemKind{status: http.StatusConflict, title: "Instance name taken"}
-	case codeUserTaken:
-		return problemKind{status: http.StatusConflict, title: "User taken"}
-	case codeDeleting:
-		return problemKind{status: http.StatusConflict, title: "Instance is being deleted"}
-	case codeConflict:
-		return problemKind{status: http.StatusConflict, title: "Changed meanwhile", retryable: true}
-	case codeFull:
-		return problemKind{status: http.StatusConflict, title: "Limit of users reached", try: "weir user delete INSTANCE NAME"}
-	case codeAliasNotFound:
-		return problemKind{status: http.StatusNotFound, title: "Alias not found", try: "weir alias list INSTANCE"}
-	case codeAliasTaken:
-		return problemKind{status: http.StatusConflict, title: "Alias taken"}
-	case codeAliasOwned:
-		return problemKind{status: http.StatusConflict, title: "Name belongs to an instance already"}
-	case codeAliasMissing:
-		return problemKind{status: http.StatusConflict, title: "Topic is not in the pool"}
-	case codeAliasAmbiguous:
-		return problemKind{status: http.StatusConflict, title: "Alias is ambiguous"}
-	case codeAliasesFull:
-		return problemKind{status: http.StatusConflict, title: "Limit of aliases reached", try: "weir alias remove INSTANCE KIND NAME"}
-	case codePoolHolds:
-		return problemKind{status: http.StatusConflict, title: "Id is in use in the pool"}
-	case codePool:
-		return problemKind{status: http.StatusServiceUnavailable, title: "Pool unavailable", retryable: true}
-	case codeNoIdentity:
-		return problemKind{status: http.StatusConflict, title: "Pool has no principals for instances"}
-	case codeACLsFull:
-		return problemKind{status: http.StatusConflict, title: "Limit of ACLs reached", try: "weir acl remove INSTANCE ..."}
-	case codeHostNotFound:
-		return problemKind{status: http.StatusNotFound, title: "Host name not found", try: "weir host list INSTANCE"}
-	case codeHostTaken:
-		return problemKind{status: http.StatusConflict, title: "Host name taken"}
-	case codeHostNotAllowed:
-		return problemKind{status: http.StatusConflict, title: "Host name not allowed"}
-	case codeHostsFull:
-		return problemKind{status: http.StatusConflict, title: "Limit of host names reached", try: "weir host delete INSTANCE NAME"}
-	case codeNoSealer:
-		return problemKind{status: http.StatusConflict, title: "Secrets not configured", try: "give weir.yaml secrets.key_files on every gateway (openssl rand -hex 32)"}
-	case codeNetworkNotFound:
-		return problemKind{status: http.StatusNotFound, title: "Network not found", try: "weir network list INSTANCE"}
-	case codeNetworksFull:
-		return problemKind{status: http.StatusConflict, title: "Limit of networks reached", try: "weir network remove INSTANCE RANGE"}
-	case codeMatchMissing:
-		return problemKind{status: http.StatusPreconditionRequired, title: "If-Match is missing"}
-	case codeMatchFailed:
-		return problemKind{status: http.StatusPreconditionFailed, title: "Changed since it was read"}
-	case codeClientCANotFound:
-		return problemKind{status: http.StatusNotFound, title: "Client CA not found", try: "weir client-ca list INSTANCE"}
-	case codeClientCAsFull:
-		return problemKind{status: http.StatusConflict, title: "Limit of client CAs reached", try: "weir client-ca delete INSTANCE NAME"}
-	case codeIssuerNotFound:
-		return problemKind{status: http.StatusNotFound, title: "Issuer not found", try: "weir issuer list INSTANCE"}
-	case codeIssuerNotAllowed:
-		return problemKind{status: http.StatusUnprocessableEntity, title: "Issuer not allowed", try: "ask the operator to add it to auth.issuers in weir.yaml"}
-	case codeIssuerTaken:
-		return problemKind{status: http.StatusConflict, title: "Issuer is there already", try: "weir issuer list INSTANCE"}
-	case codeIssuersFull:
-		return problemKind{status: http.StatusConflict, title: "Limit of issuers reached", try: "weir issuer delete INSTANCE NAME"}
-	case codeKeyNotFound:
-		return problemKind{status: http.StatusNotFound, title: "API key not found", try: "weir key list INSTANCE"}
-	case codeKeysFull:
-		return problemKind{status: http.StatusConflict, title: "Limit of API keys reached", try: "weir key delete INSTANCE KEY"}
-	case codeKeysNotAllowed:
-		return problemKind{status: http.StatusConflict, title: "API keys not allowed", try: "weir authentication set INSTANCE --any-mechanism"}
-	case codeRateLimited:
-		return problemKind{status: http.StatusTooManyRequests, title: "Rate limited", retryable: true}
-	case codeTimeout:
-		return problemKind{status: http.StatusRequestTimeout, title: "Request timed out", retryable: true}
-	case codeStore:
-		return problemKind{status: http.StatusServiceUnavailable, title: "Store unavailable", retryable: true}
-	case codeInternal:
-	}
-	return problemKind{status: http.StatusInternalServerError, title: "Internal error", retryable: true}
+// kinds is the one table of codes; a test reads those from the source.
+var kinds = map[code]problemKind{ //nolint:gochecknoglobals // read-only table
+	codeBadRequest:       {status: http.StatusBadRequest, title: "Bad request"},
+	codeValidation:       {status: http.StatusUnprocessableEntity, title: "Validation failed"},
+	codeTooLarge:         {status: http.StatusRequestEntityTooLarge, title: "Body too large"},
+	codeMediaType:        {status: http.StatusUnsupportedMediaType, title: "Unsupported media type", try: "send the header Content-Type: application/json"},
+	codeUnauthenticated:  {status: http.StatusUnauthorized, title: "Unauthenticated", try: "weir --token-file FILE ..."},
+	codeNotAllowed:       {status: http.StatusForbidden, title: "Not allowed"},
+	codeNoSuchRoute:      {status: http.StatusNotFound, title: "No such route"},
+	codeMethod:           {status: http.StatusMethodNotAllowed, title: "Method not allowed"},
+	codeTenantNotFound:   {status: http.StatusNotFound, title: "Tenant not found"},
+	codeInstanceNotFound: {status: http.StatusNotFound, title: "Instance not found", try: "weir instance list"},
+	codeUserNotFound:     {status: http.StatusNotFound, title: "User not found", try: "weir user list INSTANCE"},
+	codeInstanceIDTaken:  {status: http.StatusConflict, title: "Instance id taken"},
+	codeNameTaken:        {status: http.StatusConflict, title: "Instance name taken"},
+	codeUserTaken:        {status: http.StatusConflict, title: "User taken"},
+	codeDeleting:         {status: http.StatusConflict, title: "Instance is being deleted"},
+	codeConflict:         {status: http.StatusConflict, title: "Changed meanwhile", retryable: true},
+	codeFull:             {status: http.StatusConflict, title: "Limit of users reached", try: "weir user delete INSTANCE NAME"},
+	codeAliasNotFound:    {status: http.StatusNotFound, title: "Alias not found", try: "weir alias list INSTANCE"},
+	codeAliasTaken:       {status: http.StatusConflict, title: "Alias taken"},
+	codeAliasOwned:       {status: http.StatusConflict, title: "Name belongs to an instance already"},
+	codeAliasMissing:     {status: http.StatusConflict, title: "Topic is not in the pool"},
+	codeAliasAmbiguous:   {status: http.StatusConflict, title: "Alias is ambiguous"},
+	codeAliasesFull:      {status: http.StatusConflict, title: "Limit of aliases reached", try: "weir alias remove INSTANCE KIND NAME"},
+	codePoolHolds:        {status: http.StatusConflict, title: "Id is in use in the pool"},
+	codePool:             {status: http.StatusServiceUnavailable, title: "Pool unavailable", retryable: true},
+	codeNoIdentity:       {status: http.StatusConflict, title: "Pool has no principals for instances"},
+	codeACLsFull:         {status: http.StatusConflict, title: "Limit of ACLs reached", try: "weir acl remove INSTANCE ..."},
+	codeHostNotFound:     {status: http.StatusNotFound, title: "Host name not found", try: "weir host list INSTANCE"},
+	codeHostTaken:        {status: http.StatusConflict, title: "Host name taken"},
+	codeHostNotAllowed:   {status: http.StatusConflict, title: "Host name not allowed"},
+	codeHostsFull:        {status: http.StatusConflict, title: "Limit of host names reached", try: "weir host delete INSTANCE NAME"},
+	codeNoSealer:         {status: http.StatusConflict, title: "Secrets not configured", try: "give weir.yaml secrets.key_files on every gateway (openssl rand -hex 32)"},
+	codeNetworkNotFound:  {status: http.StatusNotFound, title: "Network not found", try: "weir network list INSTANCE"},
+	codeNetworksFull:     {status: http.StatusConflict, title: "Limit of networks reached", try: "weir network remove INSTANCE RANGE"},
+	codeMatchMissing:     {status: http.StatusPreconditionRequired, title: "If-Match is missing"},
+	codeMatchFailed:      {status: http.StatusPreconditionFailed, title: "Changed since it was read"},
+	codeClientCANotFound: {status: http.StatusNotFound, title: "Client CA not found", try: "weir client-ca list INSTANCE"},
+	codeClientCAsFull:    {status: http.StatusConflict, title: "Limit of client CAs reached", try: "weir client-ca delete INSTANCE NAME"},
+	codeIssuerNotFound:   {status: http.StatusNotFound, title: "Issuer not found", try: "weir issuer list INSTANCE"},
+	codeIssuerNotAllowed: {status: http.StatusUnprocessableEntity, title: "Issuer not allowed", try: "ask the operator to add it to auth.issuers in weir.yaml"},
+	codeIssuerTaken:      {status: http.StatusConflict, title: "Issuer is there already", try: "weir issuer list INSTANCE"},
+	codeIssuersFull:      {status: http.StatusConflict, title: "Limit of issuers reached", try: "weir issuer delete INSTANCE NAME"},
+	codeKeyNotFound:      {status: http.StatusNotFound, title: "API key not found", try: "weir key list INSTANCE"},
+	codeKeysFull:         {status: http.StatusConflict, title: "Limit of API keys reached", try: "weir key delete INSTANCE KEY"},
+	codeKeysNotAllowed:   {status: http.StatusConflict, title: "API keys not allowed", try: "weir authentication set INSTANCE --any-mechanism"},
+	codeRateLimited:      {status: http.StatusTooManyRequests, title: "Rate limited", retryable: true},
+	codeTimeout:          {status: http.StatusRequestTimeout, title: "Request timed out", retryable: true},
+	codeStore:            {status: http.StatusServiceUnavailable, title: "Store unavailable", retryable: true},
+	codeInternal:         {status: http.StatusInternalServerError, title: "Internal error", retryable: true},
 }
 
 // problem makes one occurrence of a code. The request id is filled in when it
 // is written.
 func problem(c code, format string, args ...any) *api.Problem {
-	k := kindOf(c)
+	k := kinds[c]
 	return &api.Problem{
 		Type:      api.ProblemBase + string(c),
 		Title:     k.title,

@@ -37,7 +37,7 @@ type Config struct {
 	Directory Lookup
 	// Log receives mistakes in this configuration, and in those of instances. slog.Default() if nil.
 	Log *slog.Logger
-	// Now is the clock of the failure limit and of the cache. time.Now if nil.
+	// Now is the clock by which limits refill and proofs end. time.Now if nil.
 	Now func() time.Time
 	// Rand is where nonces come from; any goroutine may read. crypto/rand if nil.
 	Rand io.Reader

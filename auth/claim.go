@@ -109,9 +109,15 @@ func (a *Authenticator) account(c *claim, mechanism string, view *tenancy.View, 
 
 // barred says why a user may not log in from there whatever it proves, "" if it may.
 func (a *Authenticator) barred(view *tenancy.View, user tenancy.User, from tenancy.From) Reason {
-	switch state := view.Instance.State; {
-	case !a.reachable(view, from):
+	if !a.reachable(view, from) {
 		return ReasonNetwork
+	}
+	return a.suspended(view, user)
+}
+
+// suspended is barred, wherever the client is. A zero user is one without a record.
+func (a *Authenticator) suspended(view *tenancy.View, user tenancy.User) Reason {
+	switch state := view.Instance.State; {
 	case state == tenancy.StateSuspended:
 		return ReasonInstanceSuspended
 	case state != tenancy.StateActive:

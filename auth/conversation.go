@@ -2,9 +2,9 @@ package auth
 
 import "cmp"
 
-// maxToken bounds a token of any mechanism but OAUTHBEARER, in bytes. Kafka's clients send
-// some 150; the largest that can be right is PLAIN with two names of 255
-// bytes and a password of 256.
+// maxToken bounds a token of any mechanism but OAUTHBEARER, in bytes. Kafka's clients
+// send some 150; the largest that can be right is PLAIN with two names of 255 bytes
+// and a password of 256.
 const maxToken = 4096
 
 // step consumes one token of a mechanism.

@@ -36,7 +36,7 @@ const (
 	ReasonPasswordWrong     Reason = "password-wrong"     // known account, wrong proof or password
 	ReasonRateLimited       Reason = "rate-limited"       // too many failures from this address; nothing was checked
 	ReasonHandshakes        Reason = "handshakes-limited" // too many connections from this address never logged in
-	ReasonBusy              Reason = "busy"               // no slot for the derivation in time; nothing was checked
+	ReasonBusy              Reason = "busy"               // no slot in time; nothing was checked
 	ReasonNetwork           Reason = "network-refused"    // from none of the instance's networks
 	ReasonExpired           Reason = "proof-expired"      // the secret, user, token or certificate has ended
 	ReasonRevoked           Reason = "revoked"            // lost its right between the first and the last step

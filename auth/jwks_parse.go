@@ -85,8 +85,8 @@ func (s *keySet) ids() []string {
 
 // parseKeys reads a JWK Set (RFC 7517). Keys that are not for signatures, of a
 // kind that we do not take, or broken, are left out, as RFC 7517 section 5 says. A
-// set without any counts, too: its issuer has taken all back. Only key material is given to the library: it would
-// fetch what x5u names.
+// set without any counts, too: its issuer has taken all back. Only key material is
+// given to the library: it would fetch what x5u names.
 func parseKeys(document []byte, now time.Time) (*keySet, error) {
 	var raw struct {
 		Keys []json.RawMessage `json:"keys"`

@@ -141,7 +141,7 @@ func (s *source) run() {
 	set, err := s.read(ctx, began)
 	if err != nil {
 		s.ring.log.Warn("keys of an issuer cannot be fetched", "issuer", s.id.issuer, "err", err,
-			"fix", "weir issuer list INSTANCE; the last keys count for 24h")
+			"fix", "see that the gateway reaches it and that its keys are right (weir issuer list INSTANCE); the last keys count for 24h")
 	} else {
 		s.set.Store(set)
 	}

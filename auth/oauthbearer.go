@@ -25,7 +25,7 @@ type tokenProof struct {
 // check says why the token does not count any more: the instance has another
 // issuer, or the issuer has taken the key back. It costs two look-ups, and has the
 // keys fetched when they grow old.
-func (t *tokenProof) check(view *tenancy.View, _ Principal) Reason {
+func (t *tokenProof) check(view *tenancy.View) Reason {
 	if t == nil {
 		return ""
 	}
@@ -67,13 +67,10 @@ func (c *Conversation) bearerFirst(message []byte) outcome {
 	case v.why == ReasonKeyPending, v.why == ReasonKeysUnavailable:
 		return refuse(v.why) // without a word: see Failure.Later
 	case unchecked(v.why):
-	case c.claim.refusal == ReasonInstanceMissing, c.claim.refusal == ReasonInstanceUnknown, c.claim.refusal == ReasonInstanceMismatch:
+	case c.claim.refusal != "": // no such instance, or it is not clear which
 		v.why = c.claim.refusal
 	case v.why == "":
-		if view.Users[v.user].Disabled && c.claim.refusal == "" {
-			c.claim.refusal = ReasonUserDisabled
-		}
-		v.why = c.claim.refusal
+		v.why = c.auth.barred(view, view.Users[v.user], c.peer.From)
 	}
 	if v.why != "" {
 		return c.challenge(v.why)
@@ -83,7 +80,7 @@ func (c *Conversation) bearerFirst(message []byte) outcome {
 }
 
 // bearerClaim finds the instance: of the endpoint, of the extension (KIP-342), or
-// of both, which then must agree. The view is nil for one that there is not.
+// of both, which then must agree. The view is nil if that finds none.
 func (c *Conversation) bearerClaim(b bearer) *tenancy.View {
 	target, mismatch := c.peer.Instance, false
 	switch suffix := tenancy.InstanceID(b.instance); {
@@ -94,27 +91,8 @@ func (c *Conversation) bearerClaim(b bearer) *tenancy.View {
 		mismatch = true
 	}
 	c.claim = claim{target: target}
-	view, ok := c.auth.directory.View(target)
-	if ok {
-		c.claim.instance = view.Instance.ID
-	}
-	switch {
-	case target == "":
-		c.claim.refusal = ReasonInstanceMissing
-	case !ok:
-		c.claim.refusal = ReasonInstanceUnknown
-	case mismatch:
-		c.claim.refusal = ReasonInstanceMismatch
-	case !c.auth.reachable(view, c.peer.From):
-		c.claim.refusal = ReasonNetwork
-	case view.Instance.State == tenancy.StateSuspended:
-		c.claim.refusal = ReasonInstanceSuspended
-	case view.Instance.State != tenancy.StateActive:
-		c.claim.refusal = ReasonInstanceDeleting
-	}
-	if !ok || mismatch {
-		return nil
-	}
+	view, why := c.auth.instance(&c.claim, mismatch)
+	c.claim.refusal = why
 	return view
 }
 

@@ -1,9 +1,6 @@
 package auth
 
-import (
-	"bytes"
-	"strings"
-)
+import "strings"
 
 // maxBearer bounds a token of OAUTHBEARER, message around it included, in bytes:
 // that of Entra has 2 to 4 KiB, more with many groups.
@@ -90,9 +87,6 @@ func bearerToken(value string) (string, bool) {
 	}
 	return token, true
 }
-
-// isFinal is what a client sends after a refusal (RFC 7628 section 3.2.3).
-func isFinal(message []byte) bool { return bytes.Equal(message, []byte{1}) }
 
 func alnum(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'

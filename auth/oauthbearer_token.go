@@ -7,16 +7,11 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
 
 	"weir/tenancy"
 )
-
-// maxPrincipal bounds a user that a token or certificate names, in bytes.
-const maxPrincipal = 249
 
 // issuer is one that an instance believes. Immutable.
 type issuer struct {
@@ -144,8 +139,8 @@ func (a *Authenticator) judge(view *tenancy.View, t token, admit func() Reason) 
 }
 
 // signer is the key by which the token is signed. To check a signature takes up to
-// milliseconds (ES384, ES512), so it is done in slots, and admit is
-// asked once more there, since much may have failed meanwhile.
+// milliseconds (ES384, ES512), so it is done in slots, and
+// admit is asked once more there, since much may have failed meanwhile.
 func (a *Authenticator) signer(view *tenancy.View, from *source, t token, admit func() Reason) (*tokenKey, Reason) {
 	key := &tokenKey{key: a.keys.nobody.of(t.alg)}
 	if from != nil {
@@ -278,14 +273,7 @@ func (i *issuer) principal(claims jwt.MapClaims) (string, bool) {
 		}
 	}
 	user, ok := at.(string)
-	return user, ok && principalOK(user)
-}
-
-// principalOK reports whether a text of somebody else's may be a user: 1 to 249
-// bytes of UTF-8 without control characters, and not the ACLs' "*".
-func principalOK(user string) bool {
-	return user != "" && user != "*" && len(user) <= maxPrincipal && utf8.ValidString(user) &&
-		strings.IndexFunc(user, unicode.IsControl) < 0
+	return user, ok && tenancy.CheckProvedUser(user) == nil
 }
 
 // TokenCheck is what a login with a token would end in, for the instance's admins.
@@ -317,13 +305,6 @@ func (a *Authenticator) CheckToken(id tenancy.InstanceID, raw string) TokenCheck
 		return out
 	}
 	out.User, out.Until = v.user, v.until
-	switch {
-	case view.Users[v.user].Disabled:
-		out.Reason = ReasonUserDisabled
-	case view.Instance.State == tenancy.StateSuspended:
-		out.Reason = ReasonInstanceSuspended
-	case view.Instance.State != tenancy.StateActive:
-		out.Reason = ReasonInstanceDeleting
-	}
+	out.Reason = a.suspended(view, view.Users[v.user])
 	return out
 }

@@ -76,8 +76,8 @@ func (a *Authenticator) reachable(view *tenancy.View, from tenancy.From) bool {
 // instance's view has changed and now and then besides, since time ends proofs
 // too; it is cheap and takes no lock.
 //
-// A session lives as long as the secret that opened it (passwordHolds). A user that is deleted and
-// made again between two calls counts as the same one.
+// A session lives as long as the secret that opened it (passwordHolds). A user that
+// is deleted and made again between two calls counts as the same one.
 func (a *Authenticator) Check(p Principal, proof Proof, peer Peer) Reason {
 	view, ok := a.directory.View(p.Instance)
 	if !ok || view.Instance.State != tenancy.StateActive {
@@ -96,7 +96,7 @@ func (a *Authenticator) Check(p Principal, proof Proof, peer Peer) Reason {
 	if why := a.holds(view, user, proof); why != "" {
 		return why
 	}
-	if why := proof.token.check(view, p); why != "" {
+	if why := proof.token.check(view); why != "" {
 		return why
 	}
 	if why := proof.certificate.check(view); why != "" {

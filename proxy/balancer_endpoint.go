@@ -12,9 +12,6 @@ import (
 	"weir/tenancy"
 )
 
-// maxEndpointID bounds the id of a private endpoint, in bytes. Those of AWS have 22.
-const maxEndpointID = 128
-
 // endpointOf is the private endpoint that a header's TLVs name, zero if none. Two
 // of them, even equal ones, are an error: a balancer names one, and which of two
 // is to be believed nobody could say.
@@ -84,8 +81,8 @@ func decimal(n uint64) string { return strconv.FormatUint(n, 10) }
 // textID is an id that is a text: printable ASCII without a space, for it is
 // compared, logged and shown.
 func textID(value []byte) (string, error) {
-	if len(value) == 0 || len(value) > maxEndpointID {
-		return "", fmt.Errorf("an id of %d bytes, want 1 to %d", len(value), maxEndpointID)
+	if len(value) == 0 || len(value) > tenancy.MaxEndpointID {
+		return "", fmt.Errorf("an id of %d bytes, want 1 to %d", len(value), tenancy.MaxEndpointID)
 	}
 	for _, b := range value {
 		if b <= ' ' || b > '~' {

@@ -121,7 +121,7 @@ func TestHeadersThatAreBelieved(t *testing.T) {
 		"sum":                {sealed(cmdProxy, famTCP4, addrs("203.0.113.7")), nil, "203.0.113.7", "", ""},
 		"sum and endpoint":   {sealed(cmdProxy, famTCP6, addrs("2001:db8::7"), tlv(0xEA, "\x01vpce-0a1b")), nil, "2001:db8::7", "aws", "vpce-0a1b"},
 		"aws":                {proxyV2(tlv(0xEA, "\x01vpce-08d2bf15fac5001c9")), nil, "203.0.113.7", "aws", "vpce-08d2bf15fac5001c9"},
-		"aws, longest":       {proxyV2(tlv(0xEA, "\x01"+strings.Repeat("v", maxEndpointID))), nil, "203.0.113.7", "aws", strings.Repeat("v", maxEndpointID)},
+		"aws, longest":       {proxyV2(tlv(0xEA, "\x01"+strings.Repeat("v", tenancy.MaxEndpointID))), nil, "203.0.113.7", "aws", strings.Repeat("v", tenancy.MaxEndpointID)},
 		"aws, other subtype": {proxyV2(tlv(0xEA, "\x02vpce-1"), tlv(0xEA, "")), nil, "203.0.113.7", "", ""},
 		"azure":              {proxyV2(tlv(0xEE, "\x01\x02\x00\x00\x10")), nil, "203.0.113.7", "azure", "268435458"},
 		"azure, other":       {proxyV2(tlv(0xEE, "\x02abc")), nil, "203.0.113.7", "", ""},
@@ -206,7 +206,7 @@ func TestHeadersThatAreRefused(t *testing.T) {
 		"aws and ours":         {proxyV2(aws, tlv(tlvTest, "\x00\x00x")), text},
 		"ours twice":           {proxyV2(tlv(tlvTest, "1234"), tlv(tlvTest, "1234")), u32},
 		"aws, empty":           {proxyV2(tlv(0xEA, "\x01")), nil},
-		"aws, too long":        {proxyV2(tlv(0xEA, "\x01"+strings.Repeat("v", maxEndpointID+1))), nil},
+		"aws, too long":        {proxyV2(tlv(0xEA, "\x01"+strings.Repeat("v", tenancy.MaxEndpointID+1))), nil},
 		"aws, newline":         {proxyV2(tlv(0xEA, "\x01vpce-1\n")), nil},
 		"aws, space":           {proxyV2(tlv(0xEA, "\x01vpce 1")), nil},
 		"aws, NUL":             {proxyV2(tlv(0xEA, "\x01vpce-1\x00")), nil},
@@ -290,7 +290,7 @@ func FuzzHeader(f *testing.F) {
 		if h.local != !a.IsValid() || !h.local && (a.IsUnspecified() || a.IsMulticast() || a.Is4In6() || a.Zone() != "") {
 			t.Fatalf("%+v", h)
 		}
-		if (e.Cloud == "") != (e.ID == "") || len(e.ID) > maxEndpointID || strings.ContainsFunc(e.ID, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		if (e.Cloud == "") != (e.ID == "") || len(e.ID) > tenancy.MaxEndpointID || strings.ContainsFunc(e.ID, func(r rune) bool { return r <= ' ' || r > '~' }) {
 			t.Fatalf("endpoint %+v", e)
 		}
 	})

@@ -93,7 +93,7 @@ func TestCertificateAttacks(t *testing.T) {
 	ca, other := certs.NewCA(t, "acme"), certs.NewCA(t, "other")
 	weak := certs.NewRSACA(t, "rsa", 2048)
 	r.trust("a", ca, "")
-	rev, err := r.store.PutClientCA(t.Context(), "i-a", clientCA("rsa", weak))
+	_, rev, err := r.store.PutClientCA(t.Context(), "i-a", clientCA("rsa", weak))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestCertificateSaysTwoUsers(t *testing.T) {
 	}
 	rules := clientCA("main", ca)
 	rules.Rules = ruleOf("uri", `spiffe://acme/(\w+)`, "$1")
-	rev, err := r.store.PutClientCA(t.Context(), "i-a", rules)
+	_, rev, err := r.store.PutClientCA(t.Context(), "i-a", rules)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,8 @@ func changes() map[string]changeOf {
 	put := func(r *rig, ca *certs.CA, fn func(*tenancy.ClientCA)) (tenancy.Revision, error) {
 		of := clientCA("main", ca)
 		fn(&of)
-		return r.store.PutClientCA(r.t.Context(), "i-a", of)
+		_, rev, err := r.store.PutClientCA(r.t.Context(), "i-a", of)
+		return rev, err
 	}
 	back := func(r *rig, ca *certs.CA, _ tls.Certificate) (tenancy.Revision, error) {
 		return put(r, ca, func(*tenancy.ClientCA) {})
@@ -141,7 +142,7 @@ func TestCertificateSessionStays(t *testing.T) {
 		"another": clientCA("other", certs.NewCA(t, "other")), "the same again": same,
 		"a neighbour revoked": {Name: "main", Certificates: ca.PEM(), CRLs: ca.CRL(t, ca.Client(t, "x").Leaf), Rules: ruleOf("common-name", "", "")},
 	} {
-		rev, err := r.store.PutClientCA(t.Context(), "i-a", of)
+		_, rev, err := r.store.PutClientCA(t.Context(), "i-a", of)
 		if err != nil {
 			t.Fatal(err)
 		}

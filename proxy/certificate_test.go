@@ -24,7 +24,7 @@ func (r *rig) trust(id string, ca *certs.CA, crls string) {
 	r.t.Helper()
 	of := clientCA("main", ca)
 	of.CRLs = crls
-	rev, err := r.store.PutClientCA(r.t.Context(), tenancy.InstanceID("i-"+id), of)
+	_, rev, err := r.store.PutClientCA(r.t.Context(), tenancy.InstanceID("i-"+id), of)
 	if err != nil {
 		r.t.Fatal(err)
 	}

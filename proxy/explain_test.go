@@ -103,16 +103,17 @@ func TestReasonsAreDocumented(t *testing.T) {
 	if !ok || !ok2 {
 		t.Fatalf("%s has lost its marks", path)
 	}
-	table := "| reason | means | what to do |\n|---|---|---|\n"
+	var table strings.Builder
+	table.WriteString("| reason | means | what to do |\n|---|---|---|\n")
 	for _, id := range slices.Sorted(maps.Keys(explanations)) {
 		e := explanations[id]
 		fix := e.Fix
 		if e.Try != "" {
 			fix += ": `" + e.Try + "`"
 		}
-		table += "| `" + id + "` | " + e.Text + " | " + fix + " |\n"
+		table.WriteString("| `" + id + "` | " + e.Text + " | " + fix + " |\n")
 	}
-	want := before + begin + table + end + after
+	want := before + begin + table.String() + end + after
 	if os.Getenv("WEIR_GOLDEN") != "" {
 		if err := os.WriteFile(path, []byte(want), 0o600); err != nil {
 			t.Fatal(err)

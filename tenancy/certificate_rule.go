@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// MaxCertificateUser is how long the user of a certificate may be, in bytes.
-	MaxCertificateUser = 249
+	// maxProvedUser is in bytes.
+	maxProvedUser = 249
 
 	maxRules    = 32
 	maxRuleText = 512
@@ -125,17 +125,17 @@ func (r Rule) User(name string) (user string, ok bool) {
 		user = b.String()
 	}
 	user = r.change(user)
-	return user, CheckCertificateUser(user) == nil
+	return user, CheckProvedUser(user) == nil
 }
 
-// CheckCertificateUser says what can be the user of a certificate: 1 to 249 bytes
+// CheckProvedUser says what can be the user of a certificate or token: 1 to 249 bytes
 // of UTF-8 without control characters, and not the "*" by which ACLs mean everybody.
-func CheckCertificateUser(user string) error {
+func CheckProvedUser(user string) error {
 	switch {
 	case user == "":
 		return errors.New("the user is empty")
-	case len(user) > MaxCertificateUser:
-		return fmt.Errorf("the user has %d bytes, at most %d", len(user), MaxCertificateUser)
+	case len(user) > maxProvedUser:
+		return fmt.Errorf("the user has %d bytes, at most %d", len(user), maxProvedUser)
 	case !utf8.ValidString(user):
 		return errors.New("the user is not UTF-8")
 	case user == "*":

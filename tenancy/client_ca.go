@@ -40,7 +40,7 @@ var ErrClientCA = errors.New("invalid client ca")
 // Parse checks a client CA and returns its trust anchors, and its CRLs, each
 // signed by one of them. The error wraps ErrClientCA.
 func (c ClientCA) Parse() (anchors []*x509.Certificate, crls []*x509.RevocationList, err error) {
-	if err := checkProofName(c.Name); err != nil {
+	if err := checkWord("name", c.Name); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrClientCA, err)
 	}
 	if anchors, err = parseAnchors(c.Certificates); err != nil {
@@ -58,17 +58,6 @@ func (c ClientCA) Parse() (anchors []*x509.Certificate, crls []*x509.RevocationL
 		}
 	}
 	return anchors, crls, nil
-}
-
-// checkProofName checks the name of a client CA: [A-Za-z0-9._-]{1,64}.
-func checkProofName(s string) error {
-	if s == "" || len(s) > maxUserLen {
-		return fmt.Errorf("name %.80q has %d characters: use 1 to %d", s, len(s), maxUserLen)
-	}
-	if i := strings.IndexFunc(s, func(r rune) bool { return !isAlnum(r) && r != '.' && r != '_' && r != '-' }); i >= 0 {
-		return fmt.Errorf("name %q: character %d is not one of A-Z a-z 0-9 . _ -", s, i+1)
-	}
-	return nil
 }
 
 // ParseCertificates reads certificates in PEM, and nothing else: no key, above
@@ -219,13 +208,17 @@ func (s *Store) ClientCAs(ctx context.Context, id InstanceID) ([]ClientCA, error
 	return decodeSettings[ClientCA](id, settingsClientCAs, fields)
 }
 
-// PutClientCA creates or replaces the client CA of that name. ErrClientCA if there
-// can be none like that, ErrNotFound without such an instance, ErrFull beyond
+// PutClientCA creates a client CA or replaces the one of that name, whose creation
+// time stays, and returns what is stored. ErrClientCA if there can be none like that, ErrNotFound without such an instance, ErrFull beyond
 // MaxClientCAs. With ErrUnannounced it was written all the same.
-func (s *Store) PutClientCA(ctx context.Context, id InstanceID, c ClientCA) (Revision, error) {
+func (s *Store) PutClientCA(ctx context.Context, id InstanceID, c ClientCA) (ClientCA, Revision, error) {
 	anchors, crls, err := c.Parse()
 	if err != nil {
-		return 0, fmt.Errorf("instance %s: %w", id, err)
+		return ClientCA{}, 0, fmt.Errorf("instance %s: %w", id, err)
+	}
+	all, err := s.ClientCAs(ctx, id)
+	if err != nil {
+		return ClientCA{}, 0, err
 	}
 	c.Certificates, c.CRLs, c.CreatedAt = "", "", c.CreatedAt.UTC().Round(0)
 	for _, a := range anchors { // anew, without what stood between them
@@ -234,11 +227,15 @@ func (s *Store) PutClientCA(ctx context.Context, id InstanceID, c ClientCA) (Rev
 	for _, l := range crls {
 		c.CRLs += string(pem.EncodeToMemory(&pem.Block{Type: pemCRL, Bytes: l.Raw}))
 	}
+	if there := slices.IndexFunc(all, func(o ClientCA) bool { return o.Name == c.Name }); there >= 0 {
+		c.CreatedAt = all[there].CreatedAt
+	}
 	raw, err := json.Marshal(c)
 	if err != nil {
-		return 0, fmt.Errorf("client ca %s of instance %s: %w", c.Name, id, err)
+		return ClientCA{}, 0, fmt.Errorf("client ca %s of instance %s: %w", c.Name, id, err)
 	}
-	return s.change(ctx, id, settingsChange{kind: settingsClientCAs, most: MaxClientCAs, put: map[string]string{c.Name: string(raw)}})
+	rev, err := s.change(ctx, id, settingsChange{kind: settingsClientCAs, most: MaxClientCAs, put: map[string]string{c.Name: string(raw)}})
+	return c, rev, err
 }
 
 // DeleteClientCA removes a client CA; ErrNotFound if there is none of that name.

@@ -133,7 +133,7 @@ func TestClientCAsInTheStore(t *testing.T) {
 	}
 	of := ClientCA{Name: "b", Certificates: "a comment\n" + ca.PEM(), CreatedAt: time.Now()}
 	g := run(t, s, "g").waitReady()
-	rev, err := s.PutClientCA(t.Context(), "i-a", of)
+	_, rev, err := s.PutClientCA(t.Context(), "i-a", of)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,24 +143,24 @@ func TestClientCAsInTheStore(t *testing.T) {
 		t.Errorf("the view has %+v", before.Access.ClientCAs)
 	}
 	of.Name = "a"
-	if _, err := s.PutClientCA(t.Context(), "i-a", of); err != nil {
+	if _, _, err := s.PutClientCA(t.Context(), "i-a", of); err != nil {
 		t.Fatal(err)
 	}
 	if all, err := s.ClientCAs(t.Context(), "i-a"); err != nil || len(all) != 2 || all[0].Name != "a" || all[1].Name != "b" {
 		t.Errorf("%v, %v", all, err)
 	}
-	_, err = s.PutClientCA(t.Context(), "i-none", of)
+	_, _, err = s.PutClientCA(t.Context(), "i-none", of)
 	wantErr(t, "no instance", err, ErrNotFound)
-	_, err = s.PutClientCA(t.Context(), "i-a", ClientCA{Name: "c"})
+	_, _, err = s.PutClientCA(t.Context(), "i-a", ClientCA{Name: "c"})
 	wantErr(t, "no certificate", err, ErrClientCA)
 	for i := range MaxClientCAs - 2 {
 		of.Name = "more-" + string(rune('a'+i))
-		if _, err := s.PutClientCA(t.Context(), "i-a", of); err != nil {
+		if _, _, err := s.PutClientCA(t.Context(), "i-a", of); err != nil {
 			t.Fatal(err)
 		}
 	}
 	of.Name = "one-more"
-	_, err = s.PutClientCA(t.Context(), "i-a", of)
+	_, _, err = s.PutClientCA(t.Context(), "i-a", of)
 	wantErr(t, "one more", err, ErrFull)
 	if _, err := s.DeleteClientCA(t.Context(), "i-a", "a"); err != nil {
 		t.Fatal(err)
@@ -206,7 +206,7 @@ func FuzzRule(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if got, ok := rule.User(name); ok && CheckCertificateUser(got) != nil {
+		if got, ok := rule.User(name); ok && CheckProvedUser(got) != nil {
 			t.Errorf("user %q", got)
 		}
 	})

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // InstanceID names an instance for ever: [a-z][a-z0-9-]{0,30}[a-z0-9], and not
@@ -68,16 +70,40 @@ func NewClusterID(rand io.Reader) (string, error) {
 // clients without SNI log in as user@instance; and not of the form of an API key's
 // id, which clients send in the same place ([IsKeyID]).
 func ParseUserName(s string) (string, error) {
-	if s == "" || len(s) > maxUserLen {
-		return "", fmt.Errorf("user name %.80q has %d characters: use 1 to %d", s, len(s), maxUserLen)
-	}
-	if i := strings.IndexFunc(s, func(r rune) bool { return !isAlnum(r) && r != '.' && r != '_' && r != '-' }); i >= 0 {
-		return "", fmt.Errorf("user name %q: character %d is not one of A-Z a-z 0-9 . _ -", s, i+1)
+	if err := checkWord("user name", s); err != nil {
+		return "", err
 	}
 	if IsKeyID(s) {
 		return "", fmt.Errorf("user name %q reads as the id of an API key: choose another", s)
 	}
 	return s, nil
+}
+
+// checkWord checks the name of a user, an issuer or a client CA:
+// [A-Za-z0-9._-]{1,64}. What ("user name") begins the error.
+func checkWord(what, s string) error {
+	if s == "" || len(s) > maxUserLen {
+		return fmt.Errorf("%s %.80q has %d characters: use 1 to %d", what, s, len(s), maxUserLen)
+	}
+	if i := strings.IndexFunc(s, func(r rune) bool { return !isAlnum(r) && r != '.' && r != '_' && r != '-' }); i >= 0 {
+		return fmt.Errorf("%s %q: character %d is not one of A-Z a-z 0-9 . _ -", what, s, i+1)
+	}
+	return nil
+}
+
+// maxComment is in characters.
+const maxComment = 200
+
+// CheckComment checks what people write beside a network or an API key: one line
+// of UTF-8, 200 characters at most, so that it can be shown in a terminal.
+func CheckComment(s string) error {
+	switch n := utf8.RuneCountInString(s); {
+	case n > maxComment:
+		return fmt.Errorf("the comment has %d characters, at most %d", n, maxComment)
+	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
+		return fmt.Errorf("comment %.80q is not one line of UTF-8", s)
+	}
+	return nil
 }
 
 // CheckName checks a display name of an instance, or the name of a plan or a

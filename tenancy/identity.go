@@ -12,9 +12,6 @@ import (
 // IdentityMechanism is how every identity proves itself to brokers.
 const IdentityMechanism = "SCRAM-SHA-512"
 
-// identityField is the one field of an instance's identity.
-const identityField = "identity"
-
 // IdentityPlace is what the password of an instance's identity is sealed for: in
 // another pool it does not open.
 func IdentityPlace(pool string) string { return "identity " + pool }
@@ -24,7 +21,7 @@ func IdentityPlace(pool string) string { return "identity " + pool }
 func (s *Store) Identity(ctx context.Context, id InstanceID) (Identity, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	raw, err := s.rdb.HGet(ctx, settingsKey(id, settingsIdentity), identityField).Result()
+	raw, err := s.rdb.HGet(ctx, settingsKey(id, settingsIdentity), theOne).Result()
 	if errors.Is(err, redis.Nil) {
 		return Identity{}, fmt.Errorf("identity of instance %s: %w", id, ErrNotFound)
 	}
@@ -56,5 +53,5 @@ func (s *Store) putIdentity(ctx context.Context, id InstanceID, i Identity, when
 	if err != nil {
 		return 0, fmt.Errorf("identity of instance %s: %w", id, err)
 	}
-	return s.change(ctx, id, settingsChange{kind: settingsIdentity, most: 1, put: map[string]string{identityField: string(raw)}, when: when})
+	return s.change(ctx, id, settingsChange{kind: settingsIdentity, most: 1, put: map[string]string{theOne: string(raw)}, when: when})
 }

@@ -29,7 +29,7 @@ var ErrIssuer = errors.New("invalid issuer")
 // Check wraps ErrIssuer if there can be no such issuer. Whether the operator
 // allows it is not asked here.
 func (i Issuer) Check() error {
-	checks := []error{checkIssuerName(i.Name), CheckIssuerURL("url", i.URL)}
+	checks := []error{checkWord("name", i.Name), CheckIssuerURL("url", i.URL)}
 	if i.JWKSURL != "" {
 		checks = append(checks, CheckIssuerURL("jwks_url", i.JWKSURL))
 	}
@@ -56,8 +56,8 @@ func (i Issuer) Check() error {
 }
 
 // CheckIssuerURL says why an address cannot be that of an issuer or of its keys:
-// absolute https (http is for literal loopback addresses, which only tests have),
-// in its plain form, so that a prefix of it means what it seems to mean.
+// absolute, in its plain form, so that a prefix of it means what it seems to mean.
+// Whether http will do, for a loopback address, auth.AllowedIssuer says.
 func CheckIssuerURL(what, raw string) error {
 	u, err := url.Parse(raw)
 	switch {
@@ -73,19 +73,6 @@ func CheckIssuerURL(what, raw string) error {
 		return fmt.Errorf("%s %.80q must have no user, query or fragment", what, raw)
 	case strings.ContainsAny(raw, "%\\") || strings.Contains(u.Path, "//") || strings.Contains(u.Path+"/", "/../") || strings.Contains(u.Path+"/", "/./"):
 		return fmt.Errorf("%s %.80q must have a plain path, without %%, //, . or .. in it", what, raw)
-	}
-	return nil
-}
-
-// checkIssuerName is for the names of issuers: [A-Za-z0-9._-]{1,64}.
-func checkIssuerName(name string) error {
-	if len(name) < 1 || len(name) > 64 {
-		return fmt.Errorf("name %.80q: want 1 to 64 of A-Z, a-z, 0-9, . _ -", name)
-	}
-	for _, c := range []byte(name) {
-		if c != '.' && c != '_' && c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
-			return fmt.Errorf("name %.80q: want 1 to 64 of A-Z, a-z, 0-9, . _ -", name)
-		}
 	}
 	return nil
 }

@@ -7,14 +7,11 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 )
 
 const (
 	// MaxKeys is how many API keys an instance may have, of all its users.
 	MaxKeys = 1000
-	// maxComment bounds a key's comment, in characters.
-	maxComment = 200
 
 	keyPrefix = "key-"
 	keyBytes  = 10 // of randomness in an id: 16 characters of base32
@@ -56,8 +53,9 @@ func (k Key) Check() error {
 		return fmt.Errorf("key id %.80q is none: draw one with NewKeyID", k.ID)
 	case len(k.Hash) != keyHash:
 		return fmt.Errorf("key %s: its hash has %d bytes, must have %d", k.ID, len(k.Hash), keyHash)
-	case utf8.RuneCountInString(k.Comment) > maxComment || !utf8.ValidString(k.Comment):
-		return fmt.Errorf("key %s: its comment must be UTF-8 of at most %d characters", k.ID, maxComment)
+	}
+	if err := CheckComment(k.Comment); err != nil {
+		return fmt.Errorf("key %s: %w", k.ID, err)
 	}
 	return nil
 }

@@ -7,16 +7,14 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 const (
 	// MaxNetworks is how many networks an instance may have.
 	MaxNetworks = 5000
-	// maxEndpointID and maxNetworkComment are in bytes.
-	maxEndpointID     = 128
-	maxNetworkComment = 200
+	// MaxEndpointID is how long the id of a private endpoint may be, in bytes. Those of
+	// AWS have 22.
+	MaxEndpointID = 128
 )
 
 // The clouds whose endpoint ids have a form that is known.
@@ -121,8 +119,8 @@ func (e Endpoint) mistakes() (all []NetworkMistake) {
 	switch {
 	case e.ID == "":
 		wrong("endpoint", "the endpoint's id is missing")
-	case len(e.ID) > maxEndpointID:
-		wrong("endpoint", "the endpoint's id has %d bytes, at most %d", len(e.ID), maxEndpointID)
+	case len(e.ID) > MaxEndpointID:
+		wrong("endpoint", "the endpoint's id has %d bytes, at most %d", len(e.ID), MaxEndpointID)
 	case strings.ContainsFunc(e.ID, notPrintable):
 		wrong("endpoint", "endpoint %.80q is not of printable ASCII without spaces", e.ID)
 	case e.Cloud == CloudAWS && !awsEndpoint.MatchString(e.ID):
@@ -152,11 +150,8 @@ func (n Network) Mistakes() (all []NetworkMistake) {
 	if n.Endpoint != (Endpoint{}) {
 		all = append(all, n.Endpoint.mistakes()...)
 	}
-	switch {
-	case len(n.Comment) > maxNetworkComment:
-		all = append(all, NetworkMistake{"comment", fmt.Sprintf("the comment has %d bytes, at most %d", len(n.Comment), maxNetworkComment)})
-	case !utf8.ValidString(n.Comment) || strings.ContainsFunc(n.Comment, unicode.IsControl):
-		all = append(all, NetworkMistake{"comment", fmt.Sprintf("comment %.80q is not one line of UTF-8", n.Comment)})
+	if err := CheckComment(n.Comment); err != nil {
+		all = append(all, NetworkMistake{"comment", err.Error()})
 	}
 	return all
 }

@@ -100,7 +100,7 @@ func TestCheckNetwork(t *testing.T) {
 		{endpoint("other", "a b"), "endpoint: printable"},
 		{endpoint("other", "ü"), "endpoint: printable"},
 		{endpoint("other", strings.Repeat("x", 129)), "endpoint: has 129 bytes"},
-		{noted(direct("10.1.0.0/16"), strings.Repeat("x", 201)), "comment: has 201 bytes"},
+		{noted(direct("10.1.0.0/16"), strings.Repeat("x", 201)), "comment: has 201 characters"},
 		{noted(direct("10.1.0.0/16"), "two\nlines"), `comment: "two\nlines" is not one line`},
 		{noted(direct("10.1.0.0/16"), "\xff"), "comment: UTF-8"},
 		{noted(behind("", " ", "10.1.2.3/16"), "\x00"), "cidr: write|cloud: no cloud|endpoint: printable|comment: one line"},

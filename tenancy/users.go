@@ -35,8 +35,8 @@ func (s *Store) DeleteUser(ctx context.Context, id InstanceID, name string) (Rev
 	return s.writeUser(ctx, id, name, nil, 0)
 }
 
-// DeleteUserVersion removes a user with its API keys if nobody has changed it since it was read;
-// ErrNotFound if there is none, ErrConflict if its version is another.
+// DeleteUserVersion removes a user with its API keys if nobody has changed it since
+// it was read; ErrNotFound if there is none, ErrConflict if its version is another.
 func (s *Store) DeleteUserVersion(ctx context.Context, id InstanceID, name string, version int64) (Revision, error) {
 	return s.writeUser(ctx, id, name, nil, version)
 }

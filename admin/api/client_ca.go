@@ -76,7 +76,7 @@ type CheckedCertificate struct {
 	User     string `json:"user" doc:"Empty if the certificate is not believed."`
 	ClientCA string `json:"client_ca,omitempty" doc:"Which bears it out."`
 	Rule     int    `json:"rule,omitempty" doc:"Which of the client CA's rules made the user, from 1 on; absent: it has none."`
-	Code     string `json:"code,omitempty" example:"certificate-expired" doc:"Why the certificate is not believed."`
+	Reason   string `json:"reason,omitempty" example:"certificate-expired" doc:"Why the certificate is not believed: an immutable id."`
 	Detail   string `json:"detail,omitempty"`
 }
 

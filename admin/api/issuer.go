@@ -34,8 +34,8 @@ type IssuerKeys struct {
 	Error     string     `json:"error,omitempty" doc:"Why the newest fetch failed. The last keys count for 24 h."`
 }
 
-// PutIssuerAnswer answers PUT /v1/instances/{i}/issuers/{name}.
-type PutIssuerAnswer struct {
+// ChangedIssuer answers PUT /v1/instances/{i}/issuers/{name}.
+type ChangedIssuer struct {
 	Issuer
 	ReadyOn ReadyOn `json:"ready_on"`
 }

@@ -201,8 +201,8 @@ func (c *clientCACheckCmd) Run(ctx context.Context, e *env) error {
 	if err := cl.call(ctx, http.MethodPost, path, api.CheckCertificate{Certificate: string(text)}, &got); err != nil {
 		return err
 	}
-	if got.Code != "" && e.Output != "json" {
-		return &failure{code: got.Code, message: "the certificate is not believed: " + got.Detail, try: []string{"weir client-ca list " + c.Instance}, exit: exitFailed}
+	if got.Reason != "" && e.Output != "json" {
+		return &failure{code: got.Reason, message: "the certificate is not believed: " + got.Detail, try: []string{"weir client-ca list " + c.Instance}, exit: exitFailed}
 	}
 	by := "its subject"
 	if got.Rule > 0 {

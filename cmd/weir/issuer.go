@@ -79,7 +79,7 @@ func (c *issuerSetCmd) Run(ctx context.Context, e *env) error {
 	body := api.PutIssuer{
 		URL: c.URL, JWKSURL: c.JWKSURL, Audiences: c.Audience, Scopes: c.Scope, Claims: c.Claim, PrincipalClaim: c.UserClaim,
 	}
-	var made api.PutIssuerAnswer
+	var made api.ChangedIssuer
 	if err := cl.call(ctx, http.MethodPut, issuerPath(c.Instance, c.Name), body, &made); err != nil {
 		return err
 	}

@@ -11,12 +11,12 @@ import (
 // handshake may take in all.
 const patience = 3 * time.Second
 
-// slots bounds how many passwords, or signatures of tokens, are checked at once, and how many of those for one
-// instance. Waiters queue for their instance first and, in order of arrival,
-// for a processor then; so an instance never has more waiters in the common
-// queue than its own bound, and a flood on one instance delays a login at
-// another by a few checks at most. All unknown instances together count
-// as one. Any goroutine.
+// slots bounds how many passwords, or signatures of tokens, are checked at once, and
+// how many of those for one instance. Waiters queue for their instance first and, in
+// order of arrival, for a processor then; so an instance never has more waiters in
+// the common queue than its own bound, and a flood on one instance delays a login at
+// another by a few checks at most. All unknown instances together count as one. Any
+// goroutine.
 type slots struct {
 	perInstance int           // immutable
 	patience    time.Duration // immutable; how long acquire waits in all
