@@ -210,7 +210,10 @@ func (i *issuer) watch(w *world, in instance, token string) (ended func(limit ti
 	go func() {
 		for gone.Load() == 0 && ctx.Err() == nil {
 			_ = cl.Ping(ctx)
-			time.Sleep(5 * time.Millisecond)
+			select {
+			case <-time.After(5 * time.Millisecond):
+			case <-ctx.Done():
+			}
 		}
 		cl.Close()
 	}()

@@ -61,7 +61,7 @@ func StartVPCs(t testing.TB, n int, hosts []string) []*VPC {
 		if err := os.MkdirAll(v.etc(), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(v.etc(), "hosts"), []byte(text), 0o644); err != nil { //nolint:gosec // every user of the namespace reads it
+		if err := os.WriteFile(filepath.Join(v.etc(), "hosts"), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, v)
