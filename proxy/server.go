@@ -236,6 +236,9 @@ func (s *Server) finished(c *conn, err error) {
 		if !s.log.first(refusal.Reason, c.from.Addr, time.Now()) {
 			return
 		}
+		if e, ok := Explain(refusal.Reason); ok && refusal.Reason != reason {
+			fix = e.Fix // of the very cause: a wrong network is no wrong password
+		}
 		if fix != "" {
 			attrs = append(attrs, "fix", fix)
 		}
