@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -82,12 +83,27 @@ func reaches(t *testing.T, cl *kgo.Client, limit time.Duration) error {
 	return cl.Ping(ctx)
 }
 
+// forwards reports whether a balancer has somebody behind it: otherwise it hangs up.
+func forwards(addr string, port int) bool {
+	c, err := net.Dial("tcp", net.JoinHostPort(addr, strconv.Itoa(port)))
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	_ = c.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+	_, err = c.Read(make([]byte, 1))
+	return errors.Is(err, os.ErrDeadlineExceeded)
+}
+
 // TestBehindHAProxy: stock clients work through a real balancer; the endpoint that
 // it names decides who gets in, on open connections too; the address that it names
 // is the client's; and nobody but it is believed.
 func TestBehindHAProxy(t *testing.T) {
 	w, port := newBalancedWorld(t)
 	g := w.start("g")
+	for _, addr := range []string{eastAddr, westAddr} {
+		parts.Await(t, "the balancer at "+addr+" has seen the gateway", 10*time.Second, func() bool { return forwards(addr, port) })
+	}
 	a, b := w.create(g, "i-east"), w.create(g, "i-west")
 	allow := func(in instance, body string) {
 		t.Helper()
