@@ -138,7 +138,7 @@ func TestOAuth(t *testing.T) {
 	setup.Close()
 	var made struct{ Keys struct{ IDs []string } }
 	w.call(g, http.MethodPut, "/v1/instances/i-oauth/issuers/e2e", `{"url":"`+idp.url+`","audiences":["kafka"],"scopes":["kafka"]}`, http.StatusOK, &made)
-	if len(made.Keys.IDs) != 1 {
+	if len(made.Keys.IDs) != 2 {
 		t.Fatalf("the gateway has %d keys", len(made.Keys.IDs))
 	}
 
@@ -174,8 +174,9 @@ func TestOAuth(t *testing.T) {
 	}
 }
 
-// revoked takes back the key of one long-lived token under the others' load: its
-// connection ends as soon as the gateway has the new keys. Then the issuer goes, on
+// revoked takes back the key of one long-lived token under the others' load, whose
+// tokens have other keys: its connection ends as soon as the gateway has the new
+// keys, which it asks for when the others bring a key that it does not know. Then the issuer goes, on
 // another instance's account.
 func (i *issuer) revoked(w *world, g *gateway, in instance, out *strings.Builder) {
 	i.t.Helper()

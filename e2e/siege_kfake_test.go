@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"fmt"
 	"log/slog"
 	"math/big"
 	"net"
@@ -25,6 +26,7 @@ import (
 
 	"weir/admin"
 	"weir/auth"
+	"weir/internal/parts"
 	"weir/proxy"
 	"weir/tenancy"
 	"weir/upstream"
@@ -140,12 +142,7 @@ func (p *inProcess) create(id tenancy.InstanceID, tenant tenancy.TenantID) accou
 
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", parts.FreePorts(t, 1))
 }
 
 func selfSigned(t *testing.T) (tls.Certificate, *x509.CertPool) {

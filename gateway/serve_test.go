@@ -20,6 +20,7 @@ import (
 
 	"weir/admin"
 	"weir/admin/api"
+	"weir/internal/parts"
 )
 
 // served is a `weir serve` in this process, on a Redis and brokers that listen
@@ -48,10 +49,7 @@ func startServe(t *testing.T, grace time.Duration) *served {
 	t.Helper()
 	kafka := kfake.MustCluster(kfake.NumBrokers(3))
 	t.Cleanup(kafka.Close)
-	port, err := freePorts(t.Context(), "127.0.0.1", 5)
-	if err != nil {
-		t.Fatal(err)
-	}
+	port := parts.FreePorts(t, 5)
 	cfg, err := load(t, fmt.Sprintf(serveYAML, miniredis.RunT(t).Addr(), kafka.ListenAddrs()[0], port, port+1, port+4, grace))
 	if err != nil {
 		t.Fatal(err)
@@ -219,10 +217,7 @@ func TestServeComponentFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port, err := freePorts(t.Context(), "127.0.0.1", 5)
-	if err != nil {
-		t.Fatal(err)
-	}
+	port := parts.FreePorts(t, 5)
 	l := &cfg.Listeners[0]
 	l.Address, l.Brokers[0].FirstPort = fmt.Sprintf("127.0.0.1:%d", port), port+1
 	cfg.Admin.Address = fmt.Sprintf("127.0.0.1:%d", port+4)

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"fmt"
 	"log/slog"
 	"math/big"
 	"net"
@@ -24,6 +25,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 
 	"weir/auth"
+	"weir/internal/parts"
 	"weir/tenancy"
 	"weir/upstream"
 )
@@ -139,12 +141,7 @@ func newRigOn(t *testing.T, brokers []kfake.Opt, towards func(*upstream.Config),
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", parts.FreePorts(t, 1))
 }
 
 // create makes an instance with users, in force when it returns.

@@ -74,43 +74,49 @@ func (p *Process) Ended() bool {
 // Pid is the process id.
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
-// freePorts keeps two tests of one process from being given the same port.
-type freePorts struct {
-	mu   sync.Mutex
-	used map[int]bool
-}
+// The ports that FreePorts gives out: none of them is one that the kernel gives to
+// who asks for port 0, or to an outgoing connection.
+const firstPort, lastPort = 20_000, 32_000
 
-var ports = freePorts{used: map[int]bool{}}
+// nextPort goes round, so that two tests of one process are not given the same port
+// at the same time; processes begin at different ones.
+var nextPort = struct {
+	mu sync.Mutex
+	at int
+}{at: firstPort + 1009*os.Getpid()%(lastPort-firstPort)}
 
-// FreePorts returns n ports on which nothing listens at this moment, in a row.
+// FreePorts returns the first of n ports in a row on which nothing listens at this
+// moment. Nothing is given out again before all others were.
 func FreePorts(t testing.TB, n int) int {
 	t.Helper()
-	ports.mu.Lock()
-	defer ports.mu.Unlock()
-	for first := 20_000 + os.Getpid()%10_000; first < 32_000; first += n {
-		if ports.free(first, n) {
-			for p := first; p < first+n; p++ {
-				ports.used[p] = true
-			}
+	nextPort.mu.Lock()
+	defer nextPort.mu.Unlock()
+	for range lastPort - firstPort {
+		first := nextPort.at
+		if first+n > lastPort {
+			first = firstPort
+		}
+		busy := busyPort(first, n)
+		if busy == 0 {
+			nextPort.at = first + n
 			return first
 		}
+		nextPort.at = busy + 1
 	}
 	t.Fatalf("no %d free ports in a row", n)
 	return 0
 }
 
-func (f *freePorts) free(first, n int) bool {
+// busyPort is the first of n ports on which something listens, 0 if there is none.
+func busyPort(first, n int) int {
 	for p := first; p < first+n; p++ {
-		if f.used[p] {
-			return false
-		}
 		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p))
 		if err != nil {
-			return false
+			return p
 		}
 		_ = ln.Close()
 	}
-	return true
+	return 0
 }
 
 // Await calls ok until it is true.

@@ -4,8 +4,10 @@
 //
 // usage: issuer CERTIFICATE KEY HTTPS-ADDRESS HTTP-ADDRESS LIFETIME
 //
-// POST /rotate signs with a new key from now on; POST /retire takes all others
-// back. Whoever says client_id "long" gets an hour; every client's secret is "secret".
+// POST /rotate signs with a new key from now on. Whoever says client_id "long" gets
+// an hour, signed with the first key, which signs for nobody else: POST /retire
+// takes that one back and leaves the others their tokens. Every client's secret is
+// "secret".
 package main
 
 import (
@@ -44,6 +46,7 @@ func main() {
 		log.Fatal(err)
 	}
 	i := &issuer{url: "https://" + os.Args[3] + "/realms/e2e", life: life, tokens: map[string]int{}}
+	i.rotate(nil, nil) // for long tokens
 	i.rotate(nil, nil)
 	keys, tokens := http.NewServeMux(), http.NewServeMux()
 	keys.HandleFunc("GET /realms/e2e/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
@@ -87,11 +90,10 @@ func (i *issuer) token(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.tokens[client]++
-	life := i.life
+	life, key := i.life, i.keys[len(i.keys)-1]
 	if client == "long" {
-		life = time.Hour
+		life, key = time.Hour, i.keys[0]
 	}
-	key := i.keys[len(i.keys)-1]
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(key.Algorithm), Key: key}, (&jose.SignerOptions{}).WithType("at+jwt"))
 	if err != nil {
 		log.Fatal(err)
@@ -128,7 +130,7 @@ func (i *issuer) rotate(http.ResponseWriter, *http.Request) {
 func (i *issuer) retire(http.ResponseWriter, *http.Request) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.keys = i.keys[len(i.keys)-1:]
+	i.keys = i.keys[1:]
 }
 
 func (i *issuer) stats(w http.ResponseWriter, _ *http.Request) {
