@@ -9,6 +9,7 @@ import (
 
 	"weir/auth"
 	"weir/proxy/rewrite"
+	"weir/quota"
 	"weir/tenancy"
 	"weir/upstream"
 )
@@ -19,6 +20,7 @@ type Config struct {
 	Auth      *auth.Authenticator
 	Store     rewrite.Store             // for keys that manage users, ACLs and quotas
 	Pools     map[string]*upstream.Pool // by name
+	Quota     *quota.Limiter            // nil: nobody is held to anything
 	// Sealer opens the keys of instances' own certificates and the passwords of
 	// their principals. nil: there are none.
 	Sealer *tenancy.Sealer

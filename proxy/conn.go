@@ -237,7 +237,7 @@ func (c *conn) inspect(begin []byte, size int) error {
 	if key := int16(begin[0])<<8 | int16(begin[1]); key != int16(kmsg.Produce) && size > controlFrame {
 		return closef(reasonFrameSize, "%s request of %d bytes, at most %d are allowed", kmsg.NameForKey(key), size, controlFrame)
 	}
-	return nil
+	return c.charge(begin, size)
 }
 
 // tidy gives back what an idle connection holds: the broker connection, so that

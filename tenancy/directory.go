@@ -15,6 +15,7 @@ type View struct {
 	Space    Namespace
 	Users    map[string]User // by name
 	ACLs     *ACLs           // never nil
+	Limits   Limits          // the instance's own, over its plan's
 	Quotas   []Quota         // sub-quotas within the instance
 	Access   *Access         // never nil
 }

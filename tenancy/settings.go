@@ -12,7 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Settings are what an instance keeps beside its record: ACLs, quotas, aliases
+// Settings are what an instance keeps beside its record: ACLs, limits, quotas, aliases
 // and its access, each a hash in the same slot (field: what it is; value: JSON). Every
 // change renews the record's stamp, by which directories notice it.
 
@@ -25,6 +25,7 @@ type settings map[string]map[string]string
 const (
 	settingsACLs    = "acls"
 	settingsQuotas  = "quotas"
+	settingsLimits  = "limits"
 	settingsAliases = "aliases"
 
 	settingsAuthentication = "authentication"
@@ -38,7 +39,7 @@ const (
 
 // settingsKinds are all kinds of settings.
 func settingsKinds() []string {
-	return append([]string{settingsACLs, settingsQuotas, settingsAliases}, accessKinds()...)
+	return append([]string{settingsACLs, settingsQuotas, settingsLimits, settingsAliases}, accessKinds()...)
 }
 
 // instanceKeys are all keys that end with an instance.

@@ -274,6 +274,10 @@ func decodeView(id InstanceID, raw string, fields map[string]string, beside sett
 	if err != nil {
 		return nil, err
 	}
+	limits, err := decodeLimits(id, beside[settingsLimits])
+	if err != nil {
+		return nil, err
+	}
 	aliases, err := decodeAliases(id, beside[settingsAliases])
 	if err != nil {
 		return nil, err
@@ -284,6 +288,6 @@ func decodeView(id InstanceID, raw string, fields map[string]string, beside sett
 	}
 	return &View{
 		Instance: in, Space: NewNamespace(id, aliases...), Users: users,
-		ACLs: &ACLs{All: acls}, Quotas: quotas, Access: access,
+		ACLs: &ACLs{All: acls}, Limits: limits, Quotas: quotas, Access: access,
 	}, nil
 }

@@ -15,6 +15,9 @@ const (
 	// minFrame is the smallest request or response: a correlation id (a request
 	// has six bytes more, which ParseRequest checks).
 	minFrame = 4
+	// fixedHeader is a request's header up to the client id: key, version,
+	// correlation id, and the id's length.
+	fixedHeader = 10
 	// firstChunk is what a frame's first bytes are read into: most requests fit,
 	// and an announced gigabyte costs no more than this until it arrives.
 	firstChunk = 4 << 10
@@ -28,8 +31,9 @@ const (
 // Reader reads frames: i32 length | body. A read that times out can be resumed
 // by calling Next again; nothing is lost. Not for concurrent use.
 type Reader struct {
-	// Inspect, if set, may refuse a frame once its first bytes are there: begin
-	// holds at least 2 of the size bytes of the body.
+	// Inspect, if set, may refuse or hold up a frame once the header of a request is
+	// there as far as the client id: begin holds at least that much of the size bytes
+	// of the body, or all of them where they are fewer. Nothing is read meanwhile.
 	Inspect func(begin []byte, size int) error
 
 	src io.Reader
@@ -40,6 +44,8 @@ type Reader struct {
 	buf   []byte
 	n     int // bytes of the body that have arrived
 	small int // frames in a row that used little of buf
+
+	inspected bool // the frame that is arriving
 }
 
 // NewReader reads frames from src.
@@ -60,18 +66,15 @@ func (r *Reader) Next(limit int) ([]byte, error) {
 			if size < minFrame || uint64(size) > uint64(limit) {
 				return nil, fmt.Errorf("%w: %d bytes announced, %d to %d allowed", ErrFrameSize, int32(size), minFrame, limit)
 			}
-			r.size, r.n = int(size), 0
+			r.size, r.n, r.inspected = int(size), 0, false
 		}
 	}
 	for r.n < r.size {
 		r.grow()
 		n, err := r.src.Read(r.buf[r.n:min(len(r.buf), r.size)])
-		first := r.n < 2
 		r.n += n
-		if first && r.n >= 2 && r.Inspect != nil {
-			if err := r.Inspect(r.buf[:r.n], r.size); err != nil {
-				return nil, err
-			}
+		if err := r.inspect(); err != nil {
+			return nil, err
 		}
 		if err != nil && r.n < r.size {
 			return nil, midFrame(err, true)
@@ -81,6 +84,21 @@ func (r *Reader) Next(limit int) ([]byte, error) {
 	body := r.buf[:r.size:r.size]
 	r.shrink()
 	return body, nil
+}
+
+// inspect calls Inspect once for each frame.
+func (r *Reader) inspect() error {
+	if r.Inspect == nil || r.inspected || r.n < min(fixedHeader, r.size) {
+		return nil
+	}
+	if r.size > fixedHeader {
+		id := int(int16(binary.BigEndian.Uint16(r.buf[fixedHeader-2:])))
+		if r.n < min(fixedHeader+max(id, 0), r.size) {
+			return nil
+		}
+	}
+	r.inspected = true
+	return r.Inspect(r.buf[:r.n], r.size)
 }
 
 // grow makes room for at least one more byte of the body.
