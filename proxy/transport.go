@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -227,6 +228,9 @@ func tlsFailed(err error) error {
 	}
 	if isTimeout(err) {
 		return &closing{reason: reasonHandshakeSlow, err: err}
+	}
+	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) { // closed with something unread, without an alert
+		return &closing{reason: reasonClientGone, err: fmt.Errorf("handshake: %w", err)}
 	}
 	c := &closing{reason: reasonTLS, err: fmt.Errorf("handshake: %w", err)}
 	if distrusts(err) {
