@@ -8,10 +8,10 @@ import (
 	"io"
 	"net"
 	"os"
-	"syscall"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"weir/auth"
