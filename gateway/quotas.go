@@ -1,12 +1,14 @@
 package gateway
 
 import (
+	"github.com/prometheus/client_golang/prometheus"
+
 	"weir/quota"
 	"weir/tenancy"
 )
 
 // limiter holds instances to the limits of their plans and their own.
-func (p *process) limiter(a assembly) *quota.Limiter {
+func (p *process) limiter(a assembly, registry prometheus.Registerer) *quota.Limiter {
 	l := quota.New(quota.Config{
 		Instance: func(id tenancy.InstanceID) (*tenancy.View, tenancy.Limits, bool) {
 			v, ok := p.directory.View(id)
@@ -15,7 +17,7 @@ func (p *process) limiter(a assembly) *quota.Limiter {
 			}
 			return v, a.planLimits(v.Instance.Plan), true
 		},
-		Log: a.log,
+		Log: a.log, Registry: registry,
 	})
 	p.directory.Watch(l.Changed)
 	p.background = append(p.background, component{"quotas", l.Run})

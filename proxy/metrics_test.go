@@ -8,12 +8,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"weir/quota"
 )
 
 // The page for operators has every metric and no other.
 func TestMetricsAreDocumented(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	m := newMetrics(reg)
+	quota.New(quota.Config{Registry: reg})
 	m.closed.WithLabelValues(reasonClientGone)
 	m.refusals.WithLabelValues(reasonFull)
 	families, err := reg.Gather()

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"weir/tenancy"
 )
 
@@ -18,11 +20,13 @@ type Config struct {
 	// Instance is an instance's present view and its plan's limits. Any goroutine.
 	Instance func(tenancy.InstanceID) (v *tenancy.View, plan tenancy.Limits, ok bool)
 	Log      *slog.Logger
+	Registry prometheus.Registerer // optional
 }
 
 // Limiter holds every instance to its limits. Any goroutine may use it.
 type Limiter struct {
-	cfg Config
+	cfg       Config
+	throttles *throttleBook
 
 	mu       sync.Mutex
 	accounts map[tenancy.InstanceID]*account
@@ -30,7 +34,10 @@ type Limiter struct {
 
 // New returns a limiter; Run fills its buckets.
 func New(cfg Config) *Limiter {
-	return &Limiter{cfg: cfg, accounts: map[tenancy.InstanceID]*account{}}
+	return &Limiter{
+		cfg: cfg, throttles: newThrottleBook(newThrottleMetrics(cfg.Registry)),
+		accounts: map[tenancy.InstanceID]*account{},
+	}
 }
 
 // Run fills buckets until ctx ends, then returns nil. Call it once.

@@ -13,6 +13,7 @@ type Scope struct {
 	user    string
 	client  string
 	now     atomic.Pointer[resolved]
+	waits   waits
 }
 
 // resolved are the buckets that a scope spends from, by dimension: the instance's
@@ -24,13 +25,17 @@ type resolved struct {
 // Spend charges n units of work that is done, or can no longer be kept from being
 // done. It never blocks and does not allocate.
 func (s *Scope) Spend(d Dimension, n int64) (all Decision) {
+	var most *bucket
 	for _, b := range s.now.Load().buckets[d] {
 		if b == nil {
 			continue
 		}
 		if wait := b.spend(n); wait > all.Throttle {
-			all = Decision{Throttle: wait, Limit: d.Limit()}
+			all, most = Decision{Throttle: wait, Limit: d.Limit()}, b
 		}
+	}
+	if most != nil {
+		s.account.throttled(most, s, all.Throttle)
 	}
 	return all
 }
@@ -45,6 +50,9 @@ func (s *Scope) Await(ctx context.Context, d Dimension, n int64, atMost time.Dur
 			continue
 		}
 		more, err := b.await(ctx, atMost-held)
+		if more > 0 {
+			s.account.held(b, s, more)
+		}
 		if held += more; err != nil {
 			return held, err
 		}
