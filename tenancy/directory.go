@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,8 +34,10 @@ type Directory struct {
 
 	views sync.Map // InstanceID -> *View; written by Run only
 	hosts hostIndex
+	plans atomic.Pointer[PlanLimits] // written by Run only
 
-	watchers []func(*View) // before Run only
+	watchers     []func(*View) // before Run only
+	planWatchers []func()
 }
 
 // DirectoryConfig configures NewDirectory.

@@ -57,6 +57,8 @@ type follower struct {
 	rechecks  []recheck // in order of time
 	reported  time.Time
 	away      bool
+	plans     string // stamp of the last change of plans that is in force
+	plansLost bool   // said so
 }
 
 // record is what the follower remembers of one instance it holds a view of.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 )
 
 // LimitName is one bound that an instance, or a user or client id within it, is
@@ -91,18 +92,21 @@ func (l Limit) Check(name LimitName) error {
 	case !ok:
 		return fmt.Errorf("limit %.80q is unknown", name)
 	case !(l.Value >= k.Min && l.Value <= k.Max): // not a number neither
-		return fmt.Errorf("%s is %v, must be from %v to %v %s", name, l.Value, k.Min, k.Max, k.Unit)
+		return fmt.Errorf("%s is %s, must be from %s to %s %s", name, number(l.Value), number(k.Min), number(k.Max), k.Unit)
 	case k.Integral && l.Value != math.Trunc(l.Value):
-		return fmt.Errorf("%s is %v, must be a whole number of %s", name, l.Value, k.Unit)
+		return fmt.Errorf("%s is %v, must be a whole number of %s", name, number(l.Value), k.Unit)
 	case l.Burst == 0:
 		return nil
 	case !k.Rate:
-		return fmt.Errorf("%s has a burst of %v, but is no rate", name, l.Burst)
+		return fmt.Errorf("%s has a burst of %s, but is no rate", name, number(l.Burst))
 	case !(l.Burst > 0 && l.Burst <= 3600*l.Value):
-		return fmt.Errorf("burst of %s is %v, must be from 0 to %v, an hour's worth", name, l.Burst, 3600*l.Value)
+		return fmt.Errorf("burst of %s is %s, must be from 0 to %s, an hour's worth", name, number(l.Burst), number(3600*l.Value))
 	}
 	return nil
 }
+
+// number is one as people write it: 1125899906842624, not 1.125899906842624e+15.
+func number(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
 // Source is where an effective limit comes from.
 type Source string

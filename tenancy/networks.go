@@ -2,15 +2,11 @@ package tenancy
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // ErrStale is of a list that is not any more what its writer has seen.
@@ -24,7 +20,7 @@ func (s *Store) Networks(ctx context.Context, id InstanceID) (all []Network, tag
 		return nil, "", err
 	}
 	all, err = decodeNetworks(id, fields)
-	return all, networksTag(fields), err
+	return all, settingsTag(fields), err
 }
 
 // ChangeNetworks puts networks, of which one that is there gets the new comment,
@@ -55,45 +51,7 @@ func (s *Store) ReplaceNetworks(ctx context.Context, id InstanceID, all []Networ
 	if err != nil {
 		return 0, "", err
 	}
-	c.when = whole
-	for range maxAttempts {
-		if c.stamp, err = s.stampIf(ctx, id, tag); err != nil {
-			return 0, "", err
-		}
-		rev, err := s.change(ctx, id, c)
-		if !errors.Is(err, errStamp) {
-			return rev, networksTag(c.put), err
-		}
-	}
-	return 0, "", fmt.Errorf("networks of instance %s: %w", id, ErrConflict)
-}
-
-// maxAttempts is how often a change is tried against others of the instance.
-const maxAttempts = 5
-
-// stampIf returns the record's stamp, read before a list that has the tag, so that
-// as long as the stamp holds the list does; "" without a tag.
-func (s *Store) stampIf(ctx context.Context, id InstanceID, tag string) (string, error) {
-	if tag == "" {
-		return "", nil
-	}
-	callCtx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	stamp, err := s.rdb.HGet(callCtx, recordKey(id), fieldStamp).Result()
-	if errors.Is(err, redis.Nil) {
-		return "", fmt.Errorf("instance %s: %w", id, ErrNotFound)
-	}
-	if err != nil {
-		return "", fmt.Errorf("reading instance %s: %w", id, err)
-	}
-	fields, err := s.settings(ctx, id, settingsNetworks)
-	if err != nil {
-		return "", err
-	}
-	if networksTag(fields) != tag {
-		return "", fmt.Errorf("networks of instance %s: %w", id, ErrStale)
-	}
-	return stamp, nil
+	return s.replace(ctx, id, c, tag)
 }
 
 // networksChange puts networks.
@@ -128,15 +86,4 @@ func decodeNetworks(id InstanceID, fields map[string]string) ([]Network, error) 
 		}
 	}
 	return all, nil
-}
-
-// networksTag is another one for another list, comments included.
-func networksTag(fields map[string]string) string {
-	h := sha256.New()
-	for _, field := range slices.Sorted(maps.Keys(fields)) {
-		putText(h, field)
-		putText(h, fields[field])
-	}
-	const enough = 16 // bytes: two lists with one tag are not found
-	return hex.EncodeToString(h.Sum(nil)[:enough])
 }

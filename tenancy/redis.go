@@ -35,6 +35,7 @@ const (
 //	weir:{<tenant>}:names        hash: display name -> claim
 //	weir:{pool <pool>}:aliases   hash: "own <kind> <physical name>" or "share <instance> <physical topic>" -> claim
 //	weir:{weir}:hosts            hash: host name of an instance's own -> claim
+//	weir:{weir}:plans            hash: "<plan> <limit>" -> limit (JSON), stamp
 //	weir:{weir}:index            sorted set of ids, all with score 0
 //	weir:{weir}:revision         counter
 //	weir:{weir}:changes          stream: kind, id, rev
@@ -42,6 +43,7 @@ const (
 //	weir:{weir}:settling         unix ms until which reports may be missing, after they were lost
 const (
 	keyHosts    = "weir:{weir}:hosts"
+	keyPlans    = "weir:{weir}:plans"
 	keyIndex    = "weir:{weir}:index"
 	keyRevision = "weir:{weir}:revision"
 	keyChanges  = "weir:{weir}:changes"
@@ -86,12 +88,14 @@ var (
 	leaseLua string
 	//go:embed scripts/settings.lua
 	settingsLua string
+	//go:embed scripts/plans.lua
+	plansLua string
 	//go:embed scripts/alias.lua
 	aliasLua string
 )
 
 type scripts struct {
-	announce, instance, user, claim, release, tail, report, applied, lease, settings, alias *redis.Script
+	announce, instance, user, claim, release, tail, report, applied, lease, settings, alias, plans *redis.Script
 }
 
 func newScripts() scripts {
@@ -107,6 +111,7 @@ func newScripts() scripts {
 		lease:    redis.NewScript(leaseLua),
 		settings: redis.NewScript(settingsLua),
 		alias:    redis.NewScript(aliasLua),
+		plans:    redis.NewScript(plansLua),
 	}
 }
 

@@ -67,6 +67,11 @@ func (f *follower) sweepPage(ctx context.Context, sw *sweep) error {
 		}
 		return f.reindex(ctx, sw, page)
 	}
+	if sw.after == "" { // plans first: instances are then never seen without them
+		if err := f.loadPlans(ctx); err != nil {
+			return err
+		}
+	}
 	page, err := f.s.indexPage(ctx, sw.after, maxPage)
 	if err != nil {
 		return err
@@ -164,6 +169,12 @@ func (f *follower) endSweep(sw *sweep) {
 func (f *follower) load(ctx context.Context, ids []InstanceID) (living []InstanceID, err error) {
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
+	if i, ok := slices.BinarySearch(ids, plansID); ok {
+		if err := f.loadPlans(ctx); err != nil {
+			return nil, err
+		}
+		ids = slices.Delete(ids, i, i+1)
+	}
 	records, err := pipelined(ctx, f.s, ids, func(ctx context.Context, p redis.Pipeliner, id InstanceID) *redis.MapStringStringCmd {
 		return p.HGetAll(ctx, recordKey(id))
 	})
