@@ -8,7 +8,7 @@ import (
 )
 
 // limiter holds instances to the limits of their plans and their own.
-func (p *process) limiter(a assembly, registry prometheus.Registerer) *quota.Limiter {
+func (p *process) limiter(a assembly, gateway string, registry prometheus.Registerer) *quota.Limiter {
 	l := quota.New(quota.Config{
 		Instance: func(id tenancy.InstanceID) (*tenancy.View, tenancy.Limits, bool) {
 			v, ok := p.directory.View(id)
@@ -17,10 +17,10 @@ func (p *process) limiter(a assembly, registry prometheus.Registerer) *quota.Lim
 			}
 			return v, a.planLimits(v.Instance.Plan), true
 		},
-		Log: a.log, Registry: registry,
+		Log: a.log, Registry: registry, Throttles: quota.NewThrottleStore(p.rdb, gateway),
 	})
 	p.directory.Watch(l.Changed)
-	p.background = append(p.background, component{"quotas", l.Run})
+	p.background = append(p.background, component{"quotas", l.Run}, component{"throttles", l.RunThrottles})
 	return l
 }
 

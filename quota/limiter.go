@@ -21,6 +21,8 @@ type Config struct {
 	Instance func(tenancy.InstanceID) (v *tenancy.View, plan tenancy.Limits, ok bool)
 	Log      *slog.Logger
 	Registry prometheus.Registerer // optional
+	// Throttles keeps who was throttled, for all gateways; nil: this one alone knows.
+	Throttles *ThrottleStore
 }
 
 // Limiter holds every instance to its limits. Any goroutine may use it.
@@ -35,7 +37,7 @@ type Limiter struct {
 // New returns a limiter; Run fills its buckets.
 func New(cfg Config) *Limiter {
 	return &Limiter{
-		cfg: cfg, throttles: newThrottleBook(newThrottleMetrics(cfg.Registry)),
+		cfg: cfg, throttles: newThrottleBook(newThrottleMetrics(cfg.Registry), cfg.Throttles != nil),
 		accounts: map[tenancy.InstanceID]*account{},
 	}
 }

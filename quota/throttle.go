@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"weir/tenancy"
 )
@@ -97,17 +98,21 @@ func (b *bucket) over() float64 { return 0 }
 
 // keptName is what may be kept of a name that a client says.
 func keptName(name string) string {
-	clean := strings.IndexFunc(name, unprintable) < 0
-	if clean && len(name) <= maxThrottleName {
+	if len(name) <= maxThrottleName && strings.IndexFunc(name, unprintable) < 0 {
 		return name
 	}
-	name = strings.ToValidUTF8(name[:min(len(name), maxThrottleName)], "")
+	if n := maxThrottleName; len(name) > n {
+		for n > 0 && !utf8.RuneStart(name[n]) {
+			n--
+		}
+		name = name[:n]
+	}
 	return strings.Map(func(r rune) rune {
 		if unprintable(r) {
 			return '?'
 		}
 		return r
-	}, strings.Clone(name))
+	}, strings.Clone(strings.ToValidUTF8(name, "?")))
 }
 
 func unprintable(r rune) bool { return r == unicode.ReplacementChar || unicode.IsControl(r) }

@@ -19,7 +19,10 @@ const (
 // Redis for good. An instance that is not throttled is not in it. Any goroutine.
 type throttleBook struct {
 	metrics *throttleMetrics
+	written bool          // to Redis
 	wake    chan struct{} // has an element once there is something to write
+
+	writing sync.Mutex // held while Redis is written to; before mu
 
 	mu    sync.Mutex
 	logs  map[tenancy.InstanceID]*throttleLog
@@ -27,9 +30,9 @@ type throttleBook struct {
 	rows  int                             // of all tables
 }
 
-func newThrottleBook(m *throttleMetrics) *throttleBook {
+func newThrottleBook(m *throttleMetrics, written bool) *throttleBook {
 	return &throttleBook{
-		metrics: m, wake: make(chan struct{}, 1),
+		metrics: m, written: written, wake: make(chan struct{}, 1),
 		logs: map[tenancy.InstanceID]*throttleLog{}, dirty: map[tenancy.InstanceID]struct{}{},
 	}
 }
@@ -107,13 +110,7 @@ func (b *throttleBook) note(id tenancy.InstanceID, key throttleKey, e throttleEv
 	}
 	row.add(e, more, since)
 	b.row(log.hours, e.at.Truncate(time.Hour).Unix(), &key).add(e, more, since)
-	if len(b.dirty) == 0 {
-		select {
-		case b.wake <- struct{}{}:
-		default:
-		}
-	}
-	b.dirty[id] = struct{}{}
+	b.due(id)
 }
 
 // row is that of a key in the table that begins at start. Of a full table it is the
@@ -125,7 +122,10 @@ func (b *throttleBook) row(tables map[int64]*throttleTable, start int64, key *th
 		tables[start] = t
 	}
 	t.dirty = true
-	if t.rows[*key] == nil && (len(t.rows) >= maxThrottleRows || b.rows >= maxBookRows) {
+	if r := t.rows[*key]; r != nil {
+		return r
+	}
+	if len(t.rows) >= maxThrottleRows || b.rows >= maxBookRows {
 		*key = throttleKey{limit: key.limit, kind: key.kind, other: true}
 	}
 	r := t.rows[*key]
