@@ -103,6 +103,9 @@ func change(t *testing.T, from, to string, values map[string]string) {
 		}
 		out.WriteString(line)
 	}
+	if filepath.Ext(to) == ".properties" {
+		out.WriteString("default.api.timeout.ms=15000\nrequest.timeout.ms=10000\n") // Java's own is a minute
+	}
 	if err := os.WriteFile(to, []byte(out.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}

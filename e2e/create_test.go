@@ -20,7 +20,7 @@ func TestFirstRecord(t *testing.T) {
 	g := w.start("g1")
 	w.start("g2")
 	var call, topic, ack, all []time.Duration
-	for i := range 30 {
+	for i := range *times {
 		begin := time.Now()
 		in := w.create(g, fmt.Sprintf("i-first%02d", i))
 		call = append(call, time.Since(begin))
@@ -37,7 +37,7 @@ func TestFirstRecord(t *testing.T) {
 		cl.Close()
 		w.call(g, http.MethodGet, "/v1/instances/"+in.id, "", http.StatusOK, nil)
 	}
-	t.Logf("the same two directly on Kafka, plaintext: %s", spread(w.firstRecordsDirect(30)))
+	t.Logf("the same two directly on Kafka, plaintext: %s", spread(w.firstRecordsDirect(*times)))
 	t.Logf("POST /v1/instances, 2 gateways: %s", spread(call))
 	t.Logf("connect, log in and create a topic: %s", spread(topic))
 	t.Logf("produce the first record: %s", spread(ack))

@@ -17,11 +17,8 @@ import (
 	"weir/internal/parts"
 )
 
-// shuts is how often each right is taken away.
-const shuts = 20
-
-// TestRemoval takes every kind of right away while clients use it, twenty times
-// each, under the load of another instance: how long until all connections of who
+// TestRemoval takes every kind of right away while clients use it, again
+// and again, under the load of another instance: how long until all connections of who
 // has lost it are closed, counted from when the REST request is sent. The others
 // see no error.
 func TestRemoval(t *testing.T) {
@@ -111,7 +108,7 @@ func (d *doors) startLoad() (stop func() (produced, failed int64)) {
 // measure opens and shuts one door.
 func (d *doors) measure(t *testing.T, door door) {
 	var took []time.Duration
-	for round := range shuts {
+	for round := range *times {
 		cl, err := kgo.NewClient(append([]kgo.Opt{kgo.RetryTimeout(10 * time.Second), kgo.ConsumeTopics("doors")}, door.open(t, round)...)...)
 		if err != nil {
 			t.Fatal(err)
@@ -138,9 +135,9 @@ func (d *doors) measure(t *testing.T, door door) {
 		}
 	}
 	slices.Sort(took)
-	t.Logf("%-22s p50 %6v  max of %d %6v", door.name, took[shuts/2].Round(100*time.Microsecond), shuts, took[shuts-1].Round(100*time.Microsecond))
-	if took[shuts-1] > time.Second { // 100 ms is the aim; this machine may be busy
-		t.Errorf("the slowest took %v", took[shuts-1])
+	t.Logf("%-22s p50 %6v  max of %d %6v", door.name, took[len(took)/2].Round(100*time.Microsecond), len(took), took[len(took)-1].Round(100*time.Microsecond))
+	if took[len(took)-1] > tooLong { // 100 ms is the aim
+		t.Errorf("the slowest took %v", took[len(took)-1])
 	}
 }
 
