@@ -82,6 +82,7 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	identified := make(map[string]admin.IdentityPool)
 	for _, cfg := range a.pools {
 		cfg.Log = a.log
+		cfg.Owners = func() upstream.Owner { return p.directory.Owners(cfg.Name) }
 		pool, err := upstream.NewPool(cfg)
 		if err != nil {
 			return nil, fmt.Errorf("pool %s: %w", cfg.Name, err)

@@ -23,13 +23,13 @@ func (p *Pool) FirstTopic(ctx context.Context, prefixes ...string) (string, erro
 	ctx, cancel := withDefaultTimeout(ctx)
 	defer cancel()
 	if _, ok := p.Versions(int16(kmsg.DescribeTopicPartitions)); !ok || slices.Contains(prefixes, "") {
-		names, err := p.listAll(ctx, "")
-		for _, name := range names {
-			if hasAnyPrefix(name, prefixes) {
-				return name, err
+		first := ""
+		err := p.walkAll(ctx, "", func(name string, _ int) {
+			if hasAnyPrefix(name, prefixes) && (first == "" || name < first) {
+				first = name
 			}
-		}
-		return "", err
+		})
+		return first, err
 	}
 	for _, prefix := range prefixes {
 		if name, err := p.firstFrom(ctx, prefix); err != nil || name != "" {

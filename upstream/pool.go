@@ -38,6 +38,13 @@ type Config struct {
 	DialTimeout time.Duration
 	// MetadataMaxAge is how often brokers, versions and features are refreshed; 30s if zero.
 	MetadataMaxAge time.Duration
+	// Owners is asked before each sample of what instances hold (Holdings) for what
+	// then says whose a name is; nil: not known yet. No samples if Owners is nil.
+	Owners func() Owner
+	// Sampled is told of each sample. It must not block. Optional.
+	Sampled func(*Holdings)
+	// SampleEvery is the time between two samples; 1m if zero.
+	SampleEvery time.Duration
 	// Log gets a line when a broker comes, goes, falls silent or recovers. Nothing if nil.
 	Log *slog.Logger
 }
@@ -52,6 +59,9 @@ type Pool struct {
 	next   atomic.Uint32 // spreads AnyNode over the brokers
 	topics *topicIDs
 	wake   chan struct{} // cap 1: the monitor should look again
+
+	holdings atomic.Pointer[Holdings] // written by the sampler only
+	sample   chan struct{}            // cap 1: a sample is wanted before its time
 
 	running chan struct{} // closed by Run once client is set
 	client  *kgo.Client   // immutable after running is closed
@@ -81,7 +91,7 @@ func NewPool(cfg Config) (*Pool, error) {
 	if cfg.PerInstance && cfg.SASL == nil {
 		errs = append(errs, fmt.Errorf("pool %q: a principal per instance needs sasl", cfg.Name))
 	}
-	if cfg.DialTimeout < 0 || cfg.MetadataMaxAge < 0 {
+	if cfg.DialTimeout < 0 || cfg.MetadataMaxAge < 0 || cfg.SampleEvery < 0 {
 		errs = append(errs, fmt.Errorf("pool %q: a negative duration", cfg.Name))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -89,6 +99,7 @@ func NewPool(cfg Config) (*Pool, error) {
 	}
 	cfg.DialTimeout = cmp.Or(cfg.DialTimeout, 10*time.Second)
 	cfg.MetadataMaxAge = cmp.Or(cfg.MetadataMaxAge, 30*time.Second)
+	cfg.SampleEvery = cmp.Or(cfg.SampleEvery, sampleEvery)
 	if cfg.Dial == nil {
 		cfg.Dial = (&net.Dialer{}).DialContext
 	}
@@ -100,6 +111,7 @@ func NewPool(cfg Config) (*Pool, error) {
 		cfg:     cfg,
 		ready:   make(chan struct{}),
 		wake:    make(chan struct{}, 1),
+		sample:  make(chan struct{}, 1),
 		running: make(chan struct{}),
 		topics:  newTopicIDs(maxTopicIDs, maxUnknownIDs),
 	}, nil
@@ -126,6 +138,9 @@ func (p *Pool) run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { p.resolveTopics(ctx) })
+	if p.cfg.Owners != nil {
+		wg.Go(func() { p.sampleHoldings(ctx) })
+	}
 	newMonitor(p).run(ctx)
 	return nil
 }
