@@ -48,6 +48,11 @@ type PlanConfig struct {
 	// allow (from everywhere) or deny (from nowhere). Optional; allow if empty, and
 	// for instances of a plan that is not listed.
 	NetworkDefault string `yaml:"network_default"`
+	// Limits of each instance of the plan, over all gateways together. Optional; what
+	// is absent is not bounded, and nothing is for instances of a plan that is not
+	// listed. `+"`weir plan set`"+` changes them while gateways run, and then counts in
+	// place of the value here; the file should be the same on every gateway.
+	Limits PlanLimitsConfig `yaml:"limits"`
 }
 
 // RedisConfig says where Redis is: url, or addrs with master or cluster.

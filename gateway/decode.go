@@ -82,6 +82,10 @@ func (d *decoder) value(node ast.Node, path string, v reflect.Value) {
 		v.Set(reflect.New(v.Type().Elem()))
 		d.value(node, path, v.Elem())
 	case reflect.Struct:
+		if _, short := node.(ast.ScalarNode); short && v.Type() == reflect.TypeFor[LimitConfig]() {
+			d.scalar(node, path, v.FieldByName("Value"))
+			return
+		}
 		d.mapping(node, path, v)
 	case reflect.Slice:
 		d.sequence(node, path, v)

@@ -37,6 +37,7 @@ type assembly struct {
 	faces   *faces
 	// defaults of plans are auth's; may be nil.
 	defaults func(plan string) auth.Defaults
+	plans    map[string]tenancy.Limits // what the file bounds, by the names of all plans
 
 	proxy proxy.Config // limits only; compose fills the rest
 	admin admin.Config // words only; compose fills the rest

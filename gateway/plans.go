@@ -1,6 +1,9 @@
 package gateway
 
-import "weir/auth"
+import (
+	"weir/auth"
+	"weir/tenancy"
+)
 
 // The values of acl_default and network_default.
 const (
@@ -29,4 +32,13 @@ func planDefaults(plans []PlanConfig) func(plan string) auth.Defaults {
 		}
 	}
 	return func(plan string) auth.Defaults { return all[plan] }
+}
+
+// planFile are the limits that plans have by the file.
+func planFile(plans []PlanConfig) map[string]tenancy.Limits {
+	all := make(map[string]tenancy.Limits, len(plans))
+	for i := range plans {
+		all[plans[i].Name] = plans[i].Limits.limits()
+	}
+	return all
 }

@@ -55,7 +55,7 @@ func (c *Config) assemble(log *slog.Logger, version string) (*assembly, error) {
 			MaxReauth: c.Limits.MaxReauth, AutoCreateTopics: c.Limits.AutoCreateTopics,
 			DrainGrace: c.Drain.Grace, DrainSpread: c.Drain.Spread,
 		},
-		admin: admin.Config{Plans: planNames(c.Plans), DefaultPool: c.DefaultPool}, defaults: planDefaults(c.Plans),
+		admin: admin.Config{Plans: planNames(c.Plans), DefaultPool: c.DefaultPool}, defaults: planDefaults(c.Plans), plans: planFile(c.Plans),
 	}
 	var err error
 	if a.sealer, err = c.sealer(); err != nil {

@@ -116,6 +116,7 @@ func (v *validator) plans(c *Config) {
 		p, at := &c.Plans[i], fmt.Sprintf("plans[%d]", i)
 		v.oneOf(at+".acl_default", p.ACLDefault, defaultAllow, defaultDeny)
 		v.oneOf(at+".network_default", p.NetworkDefault, defaultAllow, defaultDeny)
+		v.planLimits(at+".limits", &p.Limits)
 		if !v.required(at+".name", p.Name) {
 			continue
 		}
