@@ -29,6 +29,7 @@ type Config struct {
 type Limiter struct {
 	cfg       Config
 	throttles *throttleBook
+	hards     sync.Map // InstanceID → *Hard
 
 	mu       sync.Mutex
 	accounts map[tenancy.InstanceID]*account
@@ -75,6 +76,7 @@ func (l *Limiter) Connect(ctx context.Context, id tenancy.InstanceID) (release f
 // Changed puts an instance's new limits in force, on scopes that are held too. A
 // tenancy.Directory watcher: it does not block.
 func (l *Limiter) Changed(v *tenancy.View) {
+	l.hardChanged(v)
 	l.mu.Lock()
 	a := l.accounts[v.Instance.ID]
 	l.mu.Unlock()
@@ -84,7 +86,10 @@ func (l *Limiter) Changed(v *tenancy.View) {
 }
 
 // PlansChanged puts new limits of plans in force, of all instances.
-func (l *Limiter) PlansChanged() { l.each((*account).resolve) }
+func (l *Limiter) PlansChanged() {
+	l.hardPlansChanged()
+	l.each((*account).resolve)
+}
 
 func (l *Limiter) account(id tenancy.InstanceID) *account {
 	l.mu.Lock()
