@@ -25,6 +25,7 @@ type Config struct {
 	Issuers   Issuers
 	// Identities are the instances' principals in pools that want them; nil: none do.
 	Identities *Identities
+	Throttles  Throttles // nil: nobody is throttled
 	Gatherer   prometheus.Gatherer
 	Log        *slog.Logger
 	Now        func() time.Time // time.Now if nil

@@ -55,6 +55,7 @@ func (s *server) register(mux *http.ServeMux) ([]byte, error) {
 	s.networkRoutes(a)
 	s.clientCARoutes(a)
 	s.issuerRoutes(a)
+	s.throttleRoutes(a)
 	route(a, "list-events", eventsRead, http.MethodGet, "/v1/events", http.StatusOK, s.listEvents)
 	s.credentialRoutes(a)
 

@@ -18,6 +18,8 @@ const (
 	// client CAs, host names with their certificates, the authentication policy.
 	accessRead  scope = "access:read"
 	accessWrite scope = "access:write"
+	// quotasRead shows limits, what is used of them, and who was throttled.
+	quotasRead scope = "quotas:read"
 	// eventsRead shows who was refused, and from where.
 	eventsRead scope = "events:read"
 	// aliasesRead and aliasesWrite are for operators: they show and choose names of
@@ -46,14 +48,14 @@ func rightsOf(roles []string) rights {
 		case "operator":
 			r.everyTenant = true
 			r.scopes = append(r.scopes, instancesRead, instancesWrite, usersRead, usersWrite, aclsRead, aclsWrite,
-				networksRead, networksWrite, accessRead, accessWrite, eventsRead, aliasesRead, aliasesWrite, identitiesWrite, metricsRead)
+				networksRead, networksWrite, accessRead, accessWrite, quotasRead, eventsRead, aliasesRead, aliasesWrite, identitiesWrite, metricsRead)
 		case "tenant-admin":
 			r.scopes = append(r.scopes, instancesRead, instancesWrite, usersRead, usersWrite, aclsRead, aclsWrite,
-				networksRead, networksWrite, accessRead, accessWrite, eventsRead)
+				networksRead, networksWrite, accessRead, accessWrite, quotasRead, eventsRead)
 		case "viewer":
-			r.scopes = append(r.scopes, instancesRead, usersRead, aclsRead, networksRead, accessRead, eventsRead)
+			r.scopes = append(r.scopes, instancesRead, usersRead, aclsRead, networksRead, accessRead, quotasRead, eventsRead)
 		case "quota-admin":
-			r.scopes = append(r.scopes, instancesRead)
+			r.scopes = append(r.scopes, instancesRead, quotasRead)
 		}
 	}
 	return r

@@ -108,7 +108,8 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	a.proxy.Directory, a.proxy.Pools, a.proxy.Store, a.proxy.Sealer = p.directory, p.pools, p.store, a.sealer
 	a.proxy.Auth = auth.New(auth.Config{Directory: p.directory, Log: a.log, Pepper: a.pepper, Defaults: a.defaults, Issuers: a.issuers})
 	p.directory.Watch(a.proxy.Auth.Prepare)
-	a.proxy.Quota = p.limiter(a, id, registry)
+	limiter := p.limiter(a, id, registry)
+	a.proxy.Quota, a.admin.Throttles = limiter, limiter
 	a.proxy.MissingIdentity = identities.Wanted
 	a.proxy.Registry, a.proxy.Log = registry, a.log
 	a.proxy.Refusals, a.proxy.Gateway = p.store, id

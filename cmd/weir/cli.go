@@ -43,6 +43,7 @@ type grammar struct {
 	Host     hostCmds     `cmd:"" help:"Manage the host names of an instance's own."`
 	Network  networkCmds  `cmd:"" help:"Say from where an instance may be reached."`
 	ACL      aclCmds      `cmd:"" name:"acl" help:"Say what the users of an instance may do."`
+	Throttle throttleCmds `cmd:"" help:"See who had to wait for a limit, and why."`
 
 	ClientCA       clientCACmds       `cmd:"" name:"client-ca" help:"Let clients prove who they are by certificates."`
 	Authentication authenticationCmds `cmd:"" help:"Say how clients must prove who they are."`
