@@ -17,6 +17,7 @@ type Decision struct {
 	Throttle time.Duration
 	// Limit demands that; "" if none does.
 	Limit tenancy.LimitName
+	by    *bucket // whose limit that is, for Scope.Told
 }
 
 // Max is the one of two that asks for the longer wait.

@@ -25,17 +25,13 @@ type resolved struct {
 // Spend charges n units of work that is done, or can no longer be kept from being
 // done. It never blocks and does not allocate.
 func (s *Scope) Spend(d Dimension, n int64) (all Decision) {
-	var most *bucket
 	for _, b := range s.now.Load().buckets[d] {
 		if b == nil {
 			continue
 		}
 		if wait := b.spend(n); wait > all.Throttle {
-			all, most = Decision{Throttle: wait, Limit: d.Limit()}, b
+			all = Decision{Throttle: wait, Limit: d.Limit(), by: b}
 		}
-	}
-	if most != nil {
-		s.account.throttled(most, s, all.Throttle)
 	}
 	return all
 }

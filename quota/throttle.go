@@ -62,12 +62,18 @@ func (k entityKey) entity() (e tenancy.QuotaEntity) {
 	return e
 }
 
-// throttled notes that b makes the clients of s wait from now on: what a Decision
-// tells them. Called for the bucket that asks for the longest wait, on the slow path
-// only: it takes a short mutex, and allocates for who is new in a minute.
-func (a *account) throttled(b *bucket, s *Scope, wait time.Duration) {
+// Told notes that a client of the scope was told to wait, from now on, as d demands.
+// What was decided is no throttle yet: of several decisions the longest counts, and
+// some are never put in force. Called for the one that is; wait is how long the client
+// was told to wait indeed. It takes a short mutex, and allocates for who is new in a
+// minute. Nothing of a zero d.
+func (s *Scope) Told(d Decision, wait time.Duration) {
+	if d.by == nil || wait <= 0 {
+		return
+	}
 	now := time.Now()
-	a.limiter.throttles.note(a.id, b.throttleKey(s), throttleEvent{at: now, from: now, to: now.Add(wait), over: b.over()}, &s.waits)
+	s.account.limiter.throttles.note(s.account.id, d.by.throttleKey(s),
+		throttleEvent{at: now, from: now, to: now.Add(wait), over: d.by.over()}, &s.waits)
 }
 
 // held notes that b has kept work of s waiting until now.

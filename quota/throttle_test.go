@@ -58,7 +58,10 @@ func TestThrottlesSayWhoAndWhy(t *testing.T) {
 	}
 	s.Spend(Requests, 1_000_000) // not bounded
 	first := s.Spend(ProduceBytes, 1<<20)
-	s.Spend(ProduceBytes, 1)
+	s.Told(first, first.Throttle)
+	s.Told(s.Spend(ProduceBytes, 1).Max(s.Spend(Requests, 1)), first.Throttle)
+	s.Told(Decision{}, time.Second) // nothing demanded it
+	s.Spend(ProduceBytes, 1)        // nobody was told
 	l.Refused(throttledInstance, tenancy.LimitTopics, "etl", "")
 	all, err := l.Throttles(t.Context(), throttledInstance, time.Now().Add(-time.Hour))
 	if err != nil || len(all) != 2 {
