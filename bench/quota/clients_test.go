@@ -23,19 +23,27 @@ import (
 const (
 	topic   = "load"
 	request = 48 << 10 // bytes of a record, which is a request of its own; and of a fetch
-	workers = 6        // connections to each gateway and in each direction
 )
 
 // loadPlan is what the clients of a scenario are told.
 type loadPlan struct {
-	Gateways  []string
-	Tenant    tenant
+	Gateways []string
+	Tenant   tenant
+	Rate     float64 // quota, bytes a second
+	Only     []int   // directions
+	Workers  int     // connections to each gateway and in each direction
+	// One of the scenarios ...
 	Scenarios string // "short" or "all"
 	Scenario  string
-	Rate      float64 // quota, bytes a second
+	// ... or so many quotas at each gateway for so long.
+	Constant float64
+	Length   time.Duration
 }
 
 func (p loadPlan) scenario() quota.Scenario {
+	if p.Scenario == "" {
+		return quota.Scenario{Length: p.Length, Demand: func(int, float64) float64 { return p.Constant }}
+	}
 	all := quota.Scenarios()
 	if p.Scenarios == "short" {
 		all = quota.Short()
@@ -84,13 +92,13 @@ func runClients(arg []byte) error {
 	var wg sync.WaitGroup
 	start := make(chan struct{})
 	for g, addr := range l.plan.Gateways {
-		for d := range directions {
+		for _, d := range l.plan.Only {
 			demand := newDemand()
 			wg.Go(func() {
 				<-start
 				demand.run(ctx, l.begin, l.plan.Rate, func(t float64) float64 { return l.scenario.Offers(g, t) })
 			})
-			for range workers {
+			for range l.plan.Workers {
 				cl, err := l.client(addr, d)
 				if err != nil {
 					return err

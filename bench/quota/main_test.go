@@ -20,8 +20,8 @@ func roles() map[string]func(arg []byte) error {
 	return map[string]func([]byte) error{"brokers": runBrokers, "clients": runClients, "quiet": runQuiet}
 }
 
-// binary is weir, built once for all tests.
-var binary string
+// program is weir, built once for all tests.
+var program string
 
 func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVariable); role != "" {
@@ -35,8 +35,8 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	binary = filepath.Join(dir, "weir")
-	build := exec.Command("go", "build", "-o", binary, "weir/cmd/weir")
+	program = filepath.Join(dir, "weir")
+	build := exec.Command("go", "build", "-o", program, "weir/cmd/weir")
 	build.Stdout, build.Stderr = os.Stdout, os.Stderr
 	if err := build.Run(); err != nil {
 		panic(err)

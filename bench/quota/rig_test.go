@@ -100,7 +100,7 @@ log: {level: info, format: text}
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		r.t.Fatal(err)
 	}
-	g.Process = parts.Start(r.t, log, nil, binary, "serve", "--config", file)
+	g.Process = parts.Start(r.t, log, nil, program, "serve", "--config", file)
 	r.t.Cleanup(func() {
 		text, _ := os.ReadFile(log)
 		for line := range strings.Lines(string(text)) {

@@ -47,7 +47,9 @@ func (r *rig) shares(t *testing.T, s quota.Scenario, which string, resting float
 	q := quota.Quota{Rate: rate}
 	in := r.create("sink", limitsOf(q))
 	r.createTopic(in, "sink")
-	clients := r.role("clients", loadPlan{Gateways: r.addrs(), Tenant: in, Scenarios: which, Scenario: s.Name, Rate: rate})
+	clients := r.role("clients", loadPlan{
+		Gateways: r.addrs(), Tenant: in, Rate: rate, Only: []int{produce, fetch}, Workers: 6, Scenarios: which, Scenario: s.Name,
+	})
 	clients.say("go")
 	begin := time.Now()
 	until := func(seconds float64) {
