@@ -37,6 +37,7 @@ type rig struct {
 	brokers  brokerPorts
 	gateways []*gateway
 	made     int
+	more     string // sections of the configuration of gateways that start
 }
 
 // gateway is one `weir serve` process; each has ports of its own, so that clients
@@ -95,7 +96,8 @@ admin: {address: "%s", token_key_file: token.key}
 auth: {pepper_file: pepper}
 drain: {grace: 1s, spread: 1s}
 log: {level: info, format: text}
-`, r.redis.URL(), r.brokers.Sink, r.brokers.Store, g.kafka, g.kafka, port+1, port+2, g.admin)
+%s
+`, r.redis.URL(), r.brokers.Sink, r.brokers.Store, g.kafka, g.kafka, port+1, port+2, g.admin, r.more)
 	file, log := filepath.Join(r.dir, name+".yaml"), filepath.Join(r.dir, name+".log")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		r.t.Fatal(err)
