@@ -20,6 +20,7 @@ func (p *process) limiter(a assembly, gateway string, registry prometheus.Regist
 			return v, plans.limits(v.Instance.Plan), true
 		},
 		Log: a.log, Registry: registry, Throttles: quota.NewThrottleStore(p.rdb, gateway),
+		Lender: quota.NewRedis(p.rdb), Gateway: gateway,
 	})
 	p.directory.Watch(l.Changed)
 	p.directory.WatchPlans(func() {

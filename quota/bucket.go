@@ -1,7 +1,8 @@
 package quota
 
 import (
-	"context"
+	"math"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -9,53 +10,124 @@ import (
 // scale is how many tokens a unit is: rates may be fractions of a unit.
 const scale = 1000
 
-// bucket is what one limit of one scope has left in this process. Spending may
-// leave it in debt; nothing but time, or a lease, fills it.
-type bucket struct {
+// bucketKey is which limit of whom a bucket enforces (the tags of Kafka's metrics of
+// quotas: what is set for everybody's default gives each a bucket of its own).
+type bucketKey struct {
 	dim    Dimension
-	tokens atomic.Int64 // in 1/scale of a unit; below 0: debt
-	rate   atomic.Int64 // tokens a second
-	burst  atomic.Int64 // tokens it holds at the most
+	of     entityKey // the zero one: the instance
+	shared bool      // of is a default, of those who came when there were too many
 }
+
+// bucket is what one limit of one scope has left in this process: what was lent less
+// what was spent. Spending may leave it in debt. Whoever spends touches the first
+// four fields and nothing else: it costs two atomics.
+//
+// A bucket that is not used is cold: it has a token, so that the first piece of work
+// goes ahead, is in no list and costs nothing. The first piece puts it on the list of
+// the Limiter, which asks for a lease at once, and again until the bucket is cold.
+type bucket struct {
+	credit atomic.Int64 // tokens that it ever had; may overflow: the difference counts
+	spent  atomic.Int64 // and those of them that are gone
+	low    atomic.Int64 // with no more than so many left it is time for a lease
+	room   atomic.Int64 // so far it may be in debt without a word: tokens that nobody has claimed
+	hot    atomic.Bool  // the Limiter knows of it
+
+	rate  atomic.Int64 // tokens a second, of the limit
+	burst atomic.Int64 // tokens that there are at the most
+	pace  atomic.Int64 // tokens a second that are expected to come
+	asked atomic.Int64 // tokens a second that this gateway was asked for of late
+	fleet atomic.Int64 // gateways that share the limit
+
+	key     bucketKey
+	name    string // in the Lender
+	account *account
+
+	waiting atomic.Int32 // waiters
+	held    atomic.Int64 // units that they want
+	mu      sync.Mutex   // guards queue
+	queue   []*waiter
+
+	refs  int   // resolved that hold it; guarded by the account's mutex
+	lease lease // owned by the Limiter's rounds
+}
+
+func newBucket(a *account, key bucketKey, rate, burst float64) *bucket {
+	b := &bucket{key: key, name: key.name(), account: a}
+	b.rate.Store(tokens(rate))
+	b.burst.Store(tokens(burst))
+	b.pace.Store(tokens(rate))
+	b.fleet.Store(max(a.limiter.gateways.Load(), 1))
+	b.cool()
+	return b
+}
+
+// tokens of units; bounded, so that sums of a few do not overflow.
+func tokens(units float64) int64 { return int64(min(units*scale, math.MaxInt64/8)) }
+
+// left is how many tokens are left; below 0: debt.
+func (b *bucket) left() int64 { return b.credit.Load() - b.spent.Load() }
 
 // spend takes n units whatever is left, and says how long it takes to repay.
 func (b *bucket) spend(n int64) time.Duration {
-	left := b.tokens.Add(-n * scale)
-	if left > 0 {
+	left := b.credit.Load() - b.spent.Add(n*scale)
+	if left > b.low.Load() {
 		return 0
 	}
-	wait := time.Duration(float64(-left) / float64(max(b.rate.Load(), 1)) * float64(time.Second))
-	return min(wait+refillEvery, MaxThrottle)
+	return b.short(left)
 }
 
-// refillEvery is the step in which buckets fill.
-const refillEvery = 50 * time.Millisecond
+// short is what follows when little is left.
+func (b *bucket) short(left int64) time.Duration {
+	b.hurry()
+	if left > 0 || left > -b.room.Load() {
+		return 0
+	}
+	wait := time.Duration(float64(-left) / float64(max(b.pace.Load(), 1)) * float64(time.Second))
+	if wait < 0 || wait > MaxThrottle {
+		return MaxThrottle
+	}
+	return min(wait+roundEvery, MaxThrottle)
+}
 
-func (b *bucket) refill(after time.Duration) {
-	full := b.burst.Load()
-	add := int64(float64(b.rate.Load()) * after.Seconds())
-	for {
-		is := b.tokens.Load()
-		if b.tokens.CompareAndSwap(is, min(is+add, max(full, is))) {
-			return
-		}
+// hurry asks for a lease, once.
+func (b *bucket) hurry() {
+	if !b.hot.Load() && b.hot.CompareAndSwap(false, true) {
+		b.account.limiter.hurry(b)
 	}
 }
 
-// await returns once something is left, at most after atMost.
-func (b *bucket) await(ctx context.Context, atMost time.Duration) (held time.Duration, err error) {
-	if b.tokens.Load() > 0 {
-		return 0, nil
+// cool lets what was lent lapse. What lies in the common bucket may be claimed by
+// who comes first, each gateway its part.
+func (b *bucket) cool() {
+	if left := b.left(); left >= 0 { // else it was spent from at this very moment
+		b.credit.Add(1 - left)
 	}
-	begin := time.Now()
-	tick := time.NewTicker(refillEvery)
-	defer tick.Stop()
-	for b.tokens.Load() <= 0 && time.Since(begin) < atMost {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return time.Since(begin), ctx.Err()
-		}
+	b.low.Store(1)
+	b.room.Store(b.burst.Load() / max(b.fleet.Load(), 1))
+}
+
+// limit puts another limit in force. Time to repay a debt stays what it was; what
+// was lent under a higher limit shrinks, and grows by a lease only: who changes a
+// limit back and forth gains nothing.
+func (b *bucket) limit(rate, burst float64) {
+	before, now := b.rate.Load(), tokens(rate)
+	b.burst.Store(tokens(burst))
+	if before == now {
+		return
 	}
-	return time.Since(begin), nil
+	part := float64(now) / float64(max(before, 1))
+	b.rate.Store(now)
+	b.pace.Store(min(int64(float64(b.pace.Load())*part), now))
+	left := b.left()
+	if left < 0 || part < 1 {
+		b.credit.Add(int64(float64(left)*part) - left)
+	}
+	if part < 1 {
+		b.room.Store(int64(float64(b.room.Load()) * part))
+		b.low.Store(int64(float64(b.low.Load()) * part))
+	}
+	if left <= 0 {
+		b.hurry()
+	}
+	b.wake()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,54 +24,67 @@ type Config struct {
 	Registry prometheus.Registerer // optional
 	// Throttles keeps who was throttled, for all gateways; nil: this one alone knows.
 	Throttles *ThrottleStore
+	// Lender is what all gateways lease from; nil: this process is the only one.
+	Lender  Lender
+	Gateway string // this process among all that share the Lender
 }
 
 // Limiter holds every instance to its limits. Any goroutine may use it.
 type Limiter struct {
 	cfg       Config
+	lender    Lender
 	throttles *throttleBook
 	hards     sync.Map // InstanceID → *Hard
+	metrics   *metrics
+	rounds    rounds
+	gateways  atomic.Int64  // of the fleet, by the newest answer
+	frozen    atomic.Bool   // nobody answers
+	kick      chan struct{} // has an element once somebody hurries
 
 	mu       sync.Mutex
 	accounts map[tenancy.InstanceID]*account
+
+	// hurry's; its own lock, for Spend takes it.
+	hurrying sync.Mutex
+	hurries  []*bucket
+	placing  []*account
 }
 
 // New returns a limiter; Run fills its buckets.
 func New(cfg Config) *Limiter {
-	return &Limiter{
-		cfg: cfg, throttles: newThrottleBook(newThrottleMetrics(cfg.Registry), cfg.Throttles != nil),
-		accounts: map[tenancy.InstanceID]*account{},
+	l := &Limiter{
+		cfg: cfg, lender: cfg.Lender, throttles: newThrottleBook(newThrottleMetrics(cfg.Registry), cfg.Throttles != nil), metrics: newMetrics(cfg.Registry),
+		kick: make(chan struct{}, 1), accounts: map[tenancy.InstanceID]*account{},
 	}
-}
-
-// Run fills buckets until ctx ends, then returns nil. Call it once.
-func (l *Limiter) Run(ctx context.Context) error {
-	tick := time.NewTicker(refillEvery)
-	defer tick.Stop()
-	last := time.Now()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			now := time.Now()
-			l.each(func(a *account) { a.refill(now.Sub(last)) })
-			last = now
-		}
+	if l.lender == nil {
+		l.lender = NewMemory(time.Now)
 	}
+	if l.cfg.Log == nil {
+		l.cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	l.rounds = rounds{limiter: l, epoch: time.Now().UnixMilli()}
+	return l
 }
 
 // Scope returns what the requests of a user and client id are charged to. user is
 // the name within the instance; client "" if the client says none. The caller
 // closes it.
 func (l *Limiter) Scope(id tenancy.InstanceID, user, client string) *Scope {
-	return l.account(id).scope(user, client)
+	s := &Scope{user: user, client: client}
+	l.with(id, func(a *account) { a.join(s) })
+	return s
 }
 
 // Connect counts a connection of an instance: release must be called when it ends.
-// ErrConnections if the instance may have no more.
+// It may wait for Redis, 500 ms at the most. ErrConnections if the instance may have
+// no more.
 func (l *Limiter) Connect(ctx context.Context, id tenancy.InstanceID) (release func(), err error) {
-	return l.account(id).connect(ctx)
+	var a *account
+	l.with(id, func(is *account) { a = is; a.connecting++ })
+	if err := a.connect(ctx); err != nil {
+		return nil, err
+	}
+	return sync.OnceFunc(a.disconnect), nil
 }
 
 // Changed puts an instance's new limits in force, on scopes that are held too. A
@@ -91,15 +105,38 @@ func (l *Limiter) PlansChanged() {
 	l.each((*account).resolve)
 }
 
-func (l *Limiter) account(id tenancy.InstanceID) *account {
+// Usage is what all gateways together use of an instance's rates and connections:
+// now, and at the most in the last 24 hours. What has no limit is not counted.
+func (l *Limiter) Usage(ctx context.Context, id tenancy.InstanceID) (map[tenancy.LimitName]Use, error) {
+	return l.lender.Use(ctx, id)
+}
+
+// with calls fn with the account of an instance, locked.
+func (l *Limiter) with(id tenancy.InstanceID, fn func(*account)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.accounts[id]
 	if a == nil {
 		a = newAccount(l, id)
 		l.accounts[id] = a
+		if len(l.accounts) == 1 {
+			l.wakeRun() // to say that this gateway lives
+		}
 	}
-	return a
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	fn(a)
+}
+
+// forget drops an account that nobody uses: nothing in it differs from a new one.
+func (l *Limiter) forget(a *account) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.unused() && l.accounts[a.id] == a {
+		delete(l.accounts, a.id)
+	}
 }
 
 func (l *Limiter) each(fn func(*account)) {
@@ -112,4 +149,11 @@ func (l *Limiter) each(fn func(*account)) {
 	for _, a := range all {
 		fn(a)
 	}
+}
+
+// limits reports whether there is anybody to be held to something.
+func (l *Limiter) limits() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.accounts) > 0
 }

@@ -41,16 +41,24 @@ func (s *Scope) Spend(d Dimension, n int64) (all Decision) {
 // atMost at the most, after which the work may begin whatever is left. err is ctx's.
 // It charges nothing, and without need neither blocks nor allocates.
 func (s *Scope) Await(ctx context.Context, d Dimension, n int64, atMost time.Duration) (held time.Duration, err error) {
-	for _, b := range s.now.Load().buckets[d] {
-		if b == nil {
-			continue
-		}
-		more, err := b.await(ctx, atMost-held)
-		if more > 0 {
-			s.account.held(b, s, more)
-		}
-		if held += more; err != nil {
-			return held, err
+	for again := true; again && held < atMost; {
+		again = false
+		r := s.now.Load()
+		for _, b := range [2]*bucket{r.buckets[d][1], r.buckets[d][0]} { // who is held by a small one takes nothing from a large one
+			if b == nil || held >= atMost {
+				continue
+			}
+			more, err := b.await(ctx, n, atMost-held)
+			if more > 0 {
+				s.account.held(b, s, more)
+			}
+			if held += more; err != nil {
+				return held, err
+			}
+			if more > 0 && s.now.Load() != r {
+				again = true // other limits apply by now
+				break
+			}
 		}
 	}
 	return held, nil

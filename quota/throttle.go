@@ -92,15 +92,15 @@ func (l *Limiter) Refused(id tenancy.InstanceID, limit tenancy.LimitName, user, 
 }
 
 func (b *bucket) throttleKey(s *Scope) throttleKey {
-	return throttleKey{limit: b.dim.Limit(), kind: Throttled, of: b.whose(), user: keptName(s.user), client: keptName(s.client)}
+	return throttleKey{limit: b.key.dim.Limit(), kind: Throttled, of: b.whose(), user: keptName(s.user), client: keptName(s.client)}
 }
 
 // whose is the entity that a bucket's limit is of.
-func (b *bucket) whose() entityKey { return entityKey{} }
+func (b *bucket) whose() entityKey { return b.key.of }
 
 // over is how much is asked of this gateway, in parts of the limit, which is that of
 // all gateways together; 0 if not known.
-func (b *bucket) over() float64 { return 0 }
+func (b *bucket) over() float64 { return float64(b.asked.Load()) / float64(max(b.rate.Load(), 1)) }
 
 // keptName is what may be kept of a name that a client says.
 func keptName(name string) string {

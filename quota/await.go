@@ -1,0 +1,122 @@
+package quota
+
+import (
+	"context"
+	"time"
+)
+
+// waiter is work that is held.
+type waiter struct {
+	n    int64 // units
+	woke chan struct{}
+}
+
+// prepaid is the part of n units that must be there before the work begins: where a
+// limit is small beside the pieces of work, what each gateway lets through on credit
+// would be too much of it (operations.md D.4). 0: something is enough.
+func (b *bucket) prepaid(n int64) int64 {
+	if n > 0 && b.rate.Load()/n < 10*max(b.fleet.Load(), 1)*scale {
+		return min(n*scale, b.burst.Load())
+	}
+	return 0
+}
+
+// enough reports whether work of n units may begin when so many tokens are left.
+func (b *bucket) enough(left, n int64) bool {
+	left += b.room.Load()
+	return left > 0 && left >= b.prepaid(n)
+}
+
+// await holds work of n units until it may begin: those who came before first. again
+// is whether the bucket's limit has gone meanwhile, or a new one come.
+func (b *bucket) await(ctx context.Context, n int64, atMost time.Duration) (held time.Duration, err error) {
+	if b.waiting.Load() == 0 && b.enough(b.left(), n) {
+		return 0, nil
+	}
+	begin := time.Now()
+	w := &waiter{n: n, woke: make(chan struct{})}
+	b.enqueue(w)
+	defer b.dequeue(w)
+	b.hurry()
+	b.wake() // what came in between
+	timer := time.NewTimer(atMost)
+	defer timer.Stop()
+	select {
+	case <-w.woke:
+	case <-timer.C:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	return time.Since(begin), err
+}
+
+func (b *bucket) enqueue(w *waiter) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.queue = append(b.queue, w)
+	b.waiting.Add(1)
+	b.held.Add(w.n)
+}
+
+// dequeue removes a waiter, if it still waits, and lets the next have its turn.
+func (b *bucket) dequeue(w *waiter) {
+	b.mu.Lock()
+	for i, other := range b.queue {
+		if other == w {
+			b.queue = append(b.queue[:i], b.queue[i+1:]...)
+			b.leftQueue(w)
+			break
+		}
+	}
+	more := len(b.queue) > 0
+	b.mu.Unlock()
+	if more {
+		b.wake()
+	}
+}
+
+func (b *bucket) leftQueue(w *waiter) {
+	b.waiting.Add(-1)
+	b.held.Add(-w.n)
+}
+
+// wake lets waiters go as far as tokens go, in the order in which they came.
+func (b *bucket) wake() {
+	if b.waiting.Load() == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	left := b.left()
+	for len(b.queue) > 0 && b.enough(left, b.queue[0].n) {
+		left -= b.queue[0].n * scale
+		b.wakeFirst()
+	}
+}
+
+// wakeAll lets all go: the limit is none of theirs any more.
+func (b *bucket) wakeAll() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for len(b.queue) > 0 {
+		b.wakeFirst()
+	}
+}
+
+func (b *bucket) wakeFirst() {
+	w := b.queue[0]
+	b.queue[0] = nil
+	b.queue = b.queue[1:]
+	b.leftQueue(w)
+	close(w.woke)
+}
+
+// need is what the first waiter must find, in units.
+func (b *bucket) need() float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.queue) == 0 {
+		return 0
+	}
+	return float64(max(b.prepaid(b.queue[0].n), 1)) / scale
+}
