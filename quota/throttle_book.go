@@ -41,6 +41,7 @@ func newThrottleBook(m *throttleMetrics, written bool) *throttleBook {
 // minute, and of each hour. Redis gets both, so that a day can be read at once.
 type throttleLog struct {
 	minutes, hours map[int64]*throttleTable
+	walls          map[tenancy.LimitName]*wall // of limits that made somebody wait
 }
 
 // throttleTable is who was throttled in one minute, or one hour.
@@ -93,11 +94,14 @@ func (b *throttleBook) note(id tenancy.InstanceID, key throttleKey, e throttleEv
 	b.metrics.add(key, more)
 	log := b.logs[id]
 	if log == nil {
-		log = &throttleLog{minutes: map[int64]*throttleTable{}, hours: map[int64]*throttleTable{}}
+		log = &throttleLog{minutes: map[int64]*throttleTable{}, hours: map[int64]*throttleTable{}, walls: map[tenancy.LimitName]*wall{}}
 		b.logs[id] = log
 	}
 	if b.rows >= maxBookRows {
 		b.rows -= log.forgetOld(e.at)
+	}
+	if key.kind == Throttled {
+		log.wall(key.limit).note(e)
 	}
 	minute := e.at.Truncate(time.Minute).Unix()
 	since := e.from
@@ -111,6 +115,15 @@ func (b *throttleBook) note(id tenancy.InstanceID, key throttleKey, e throttleEv
 	row.add(e, more, since)
 	b.row(log.hours, e.at.Truncate(time.Hour).Unix(), &key).add(e, more, since)
 	b.due(id)
+}
+
+func (l *throttleLog) wall(limit tenancy.LimitName) *wall {
+	w := l.walls[limit]
+	if w == nil {
+		w = &wall{}
+		l.walls[limit] = w
+	}
+	return w
 }
 
 // row is that of a key in the table that begins at start. Of a full table it is the

@@ -16,7 +16,8 @@ const (
 )
 
 // RunThrottles writes to Redis who was throttled, until ctx ends; then it writes the
-// rest and returns nil. Without anything new it does nothing. Call it once.
+// rest and returns nil. Without anything new it does nothing. It also says in the log
+// which instances are throttled badly. Call it once.
 func (l *Limiter) RunThrottles(ctx context.Context) error {
 	away := false
 	sweep := time.NewTicker(time.Minute)
@@ -27,7 +28,11 @@ func (l *Limiter) RunThrottles(ctx context.Context) error {
 			l.keepThrottles(context.WithoutCancel(ctx), &away)
 			return nil
 		case <-sweep.C:
-			l.throttles.forget(time.Now())
+			now := time.Now()
+			for _, a := range l.throttles.alarms(now) {
+				a.log(l.cfg.Log)
+			}
+			l.throttles.forget(now)
 		case <-l.throttles.wake:
 			wait := throttlesEvery
 			if away {
@@ -138,7 +143,7 @@ func (b *throttleBook) forget(now time.Time) {
 		if b.written {
 			b.rows -= log.forgetWritten(now)
 		}
-		if len(log.minutes)+len(log.hours) == 0 {
+		if len(log.minutes)+len(log.hours) == 0 && !log.alarmed() {
 			delete(b.logs, id)
 			delete(b.dirty, id)
 		}
