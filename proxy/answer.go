@@ -26,6 +26,7 @@ func (c *conn) enqueue(p *pending) (first bool, err error) {
 func (c *conn) pushLocked(p *pending) {
 	c.queue = append(c.queue, p)
 	c.held += p.held
+	c.srv.memory.force(c, p.held)
 }
 
 // awaitRoomLocked waits until p may join the queue, which it may whatever it
@@ -83,6 +84,7 @@ func (c *conn) popHead() *pending {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.held -= c.queue[0].held
+	c.srv.memory.give(c, c.queue[0].held)
 	n := copy(c.queue, c.queue[1:])
 	c.queue[n] = nil
 	c.queue = c.queue[:n]

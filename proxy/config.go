@@ -43,6 +43,9 @@ type Config struct {
 	// MaxFrameBytes bounds a request after authentication; 100 MiB (Kafka's
 	// socket.request.max.bytes) if zero.
 	MaxFrameBytes int
+	// Memory is how many bytes frames may take in this process, of all clients
+	// together. As it fills, less is done at once (docs/overload.md). 0: no bound.
+	Memory int64
 	// FrameGrace is how long a request may take to arrive once it has begun,
 	// beyond one second for each 32 KiB of it. 30s if zero.
 	FrameGrace time.Duration

@@ -65,6 +65,7 @@ type conn struct {
 	sess      *rewrite.Session
 	pool      *upstream.Pool
 	in        *wire.Reader
+	mem       connMemory // what all of the connection's frames take
 
 	// Reading goroutine only.
 	first   []byte             // the request with which a session began; nil: served, or there was none
@@ -119,6 +120,7 @@ func (c *conn) run() error {
 	}
 	c.close(err)
 	c.links.Wait()
+	c.settle()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.why
@@ -144,6 +146,7 @@ func (c *conn) begin() error {
 		}
 	}
 	c.in, c.out = wire.NewReader(c.nc), wire.NewWriter(c.nc)
+	c.accountRequests()
 	if err := c.handshake(); err != nil {
 		return err
 	}
@@ -225,6 +228,7 @@ func (c *conn) next() ([]byte, error) {
 // arrived notes that a request is there.
 func (c *conn) arrived() {
 	c.frameBy.Store(0)
+	c.unprepaid()
 	c.lastRead.Store(time.Now().UnixNano())
 	c.buffering.Store(true)
 }
@@ -237,7 +241,10 @@ func (c *conn) inspect(begin []byte, size int) error {
 	if key := int16(begin[0])<<8 | int16(begin[1]); key != int16(kmsg.Produce) && size > controlFrame {
 		return closef(reasonFrameSize, "%s request of %d bytes, at most %d are allowed", kmsg.NameForKey(key), size, controlFrame)
 	}
-	return c.charge(begin, size)
+	if err := c.charge(begin, size); err != nil {
+		return err
+	}
+	return c.awaitMemory(begin, size)
 }
 
 // tidy gives back what an idle connection holds: the broker connection, so that

@@ -51,6 +51,7 @@ func (c *conn) exchange(frame []byte) error {
 	if c.pool.PerInstance() && poolWide(h.Key) {
 		return c.askAsGateway(h, p, plan)
 	}
+	c.awaitFetch(h, plan)
 	err = c.forward(h, p, plan)
 	if reason, _ := reasonOf(err); err != nil && reason == reasonUnreachable { // nothing was sent
 		if answer, ok := rewrite.Unreachable(h.Key, h.Version, body); ok {

@@ -91,6 +91,7 @@ var explanations = map[string]Explanation{ //nolint:gochecknoglobals // read-onl
 	reasonUpstreamAnswer: {Text: "the broker answered what was not asked", Fix: fixRetry},
 	reasonSlowFrame:      {Text: "a request stopped arriving half way", Fix: "check the network between client and gateway"},
 	reasonSlowReader:     {Text: "the client did not read its answers", Fix: "check whether the client hangs, and the network between client and gateway"},
+	reasonOverloaded:     {Text: "the gateway was short of memory, and the client was one too many or held the most of it", Fix: "let the client connect again and ask for less at once (fetch.max.bytes); or raise limits.memory, or add gateways"},
 	reasonTripwire:       {Text: "an answer would have shown something of the pool", Fix: fixRetry},
 	reasonOther:          {Text: "more refused connections than are kept one by one", Fix: "see weir_refusals_total for their reasons"},
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -29,6 +30,8 @@ type link struct {
 
 	lastUsed time.Time // guarded by conn.mu
 	silent   bool      // the newest request wants no answer; guarded by conn.mu
+
+	holds atomic.Int64 // bytes that in's buffer takes
 }
 
 // forward sends a request to the broker; its answer will be p's.
@@ -91,6 +94,7 @@ func (c *conn) dial() (*link, error) {
 	c.node = up.Node
 	now := time.Now()
 	l := &link{conn: up, in: wire.NewReader(up.Conn), out: wire.NewWriter(up.Conn), lastUsed: now}
+	c.accountAnswers(l)
 	if !up.Expires.IsZero() {
 		l.renew = now.Add(up.Expires.Sub(now) * 2 / 3)
 	}
@@ -105,6 +109,7 @@ func (c *conn) dial() (*link, error) {
 	c.srv.metrics.links.Inc()
 	c.links.Go(func() {
 		defer c.srv.metrics.links.Dec()
+		defer l.in.End()
 		defer func() { _ = up.Close() }()
 		if err := c.answers(l); err != nil {
 			c.close(err)
@@ -118,6 +123,9 @@ func (c *conn) dial() (*link, error) {
 func (c *conn) answers(l *link) error {
 	for {
 		frame, err := l.in.Next(math.MaxInt32)
+		if isTimeout(err) && l.rested() {
+			continue
+		}
 		if err != nil {
 			return c.linkEnded(l, err)
 		}

@@ -46,6 +46,7 @@ const (
 	reasonUpstreamAnswer = "broker-answer-unexpected"
 	reasonSlowFrame      = "request-too-slow"
 	reasonSlowReader     = "client-reads-too-slowly"
+	reasonOverloaded     = "overloaded"
 	reasonTripwire       = rewrite.ReasonTripwire
 	reasonInternal       = "internal-error"
 )

@@ -31,7 +31,7 @@ func (c *conn) refused(reason string) bool {
 	}
 	switch reason {
 	case reasonAuth, reasonMechanism, reasonReauth, reasonSASLFirst, reasonExpired, reasonRevoked, reasonNetwork, reasonHost,
-		reasonUnsupported, reasonMalformed, reasonFrameSize, reasonSlowFrame, reasonSlowReader, rewrite.ReasonUnanswerable:
+		reasonUnsupported, reasonMalformed, reasonFrameSize, reasonSlowFrame, reasonSlowReader, reasonOverloaded, rewrite.ReasonUnanswerable:
 		return true
 	}
 	return false

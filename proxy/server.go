@@ -33,6 +33,7 @@ type Server struct {
 	metrics   *metrics
 	conns     registry
 	lobby     *lobby
+	memory    *memory
 	refusals  *refusals
 	log       *closedLog
 	lastID    atomic.Uint64
@@ -59,9 +60,11 @@ func New(cfg Config) (*Server, error) {
 		cfg:     cfg,
 		metrics: newMetrics(cfg.Registry),
 		lobby:   newLobby(cfg.MaxHandshakes),
+		memory:  newMemory(cfg.Memory, cfg.Quota, cfg.Log),
 	}
 	s.refusals, s.log = newRefusals(cfg.Refusals, cfg.Gateway, s.metrics), newClosedLog(cfg.Log)
 	s.conns.init()
+	s.memory.observed(cfg.Registry)
 	for _, l := range cfg.Listeners {
 		bound, err := bind(l)
 		if err != nil {
@@ -133,6 +136,7 @@ func (s *Server) Serve(ctx context.Context, now <-chan struct{}) error {
 	}
 	wg.Go(func() { s.janitor(life) })
 	wg.Go(func() { s.refusals.run(life) })
+	wg.Go(func() { s.memory.run(life, &s.conns) })
 
 	select {
 	case <-ctx.Done():
@@ -191,6 +195,7 @@ func (s *Server) admit(ctx context.Context, l *listener, raw net.Conn) *conn {
 	if out != nil {
 		out.close(&closing{reason: reasonFull})
 	}
+	s.memory.join(c, "")
 	s.conns.add(c)
 	return c
 }

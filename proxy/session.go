@@ -77,6 +77,7 @@ func (c *conn) openSession() error {
 		AutoCreate: c.srv.cfg.AutoCreateTopics,
 	}
 	c.node = c.route.node
+	c.srv.memory.join(c, view.Instance.ID)
 	c.srv.conns.own(c)
 	// The right to be here may have ended between the proof and own, unseen.
 	if err := c.mayStay(*c.proof.Load()); err != nil {

@@ -47,6 +47,10 @@ func (c *conn) hello(serverName string) error {
 		c.raw.mute() // an alert would say more than a closed port
 		return notAdmitted(why)
 	}
+	if err := c.srv.memory.refuse(); err != nil {
+		c.raw.mute()
+		return err
+	}
 	paid, why := c.srv.cfg.Auth.Enter(c.peer())
 	if c.paid = paid; why != "" {
 		c.raw.mute()

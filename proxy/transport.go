@@ -122,6 +122,9 @@ func (t *transport) flush() error {
 	defer t.mu.Unlock()
 	err := t.sendHeld()
 	t.on = false
+	if t.owner != nil && t.owner.srv.memory.tight() {
+		t.held = nil
+	}
 	return err
 }
 

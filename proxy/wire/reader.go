@@ -35,6 +35,14 @@ type Reader struct {
 	// there as far as the client id: begin holds at least that much of the size bytes
 	// of the body, or all of them where they are fewer. Nothing is read meanwhile.
 	Inspect func(begin []byte, size int) error
+	// Grow, if set, is asked before the buffer becomes n bytes larger, and may hold
+	// that up; its error is Next's. Shrunk is told when it has become n bytes smaller.
+	// The sum of both is the buffer's size.
+	Grow   func(n int) error
+	Shrunk func(n int)
+	// Tight, if set, says that memory is short: no buffer of more than 4 KiB is kept
+	// for the next frame.
+	Tight func() bool
 
 	src io.Reader
 
@@ -46,6 +54,7 @@ type Reader struct {
 	small int // frames in a row that used little of buf
 
 	inspected bool // the frame that is arriving
+	given     bool // buf holds a frame that Next has returned
 }
 
 // NewReader reads frames from src.
@@ -55,6 +64,10 @@ func NewReader(src io.Reader) *Reader { return &Reader{src: src} }
 // the next call of Next or Release. The buffer grows as bytes arrive, never by
 // the announced length, so it is never larger than twice what has been sent.
 func (r *Reader) Next(limit int) ([]byte, error) {
+	if r.given {
+		r.given = false
+		r.shrink()
+	}
 	for r.nhead < len(r.head) {
 		n, err := r.src.Read(r.head[r.nhead:])
 		r.nhead += n
@@ -70,7 +83,9 @@ func (r *Reader) Next(limit int) ([]byte, error) {
 		}
 	}
 	for r.n < r.size {
-		r.grow()
+		if err := r.grow(); err != nil {
+			return nil, err
+		}
 		n, err := r.src.Read(r.buf[r.n:min(len(r.buf), r.size)])
 		r.n += n
 		if err := r.inspect(); err != nil {
@@ -80,10 +95,8 @@ func (r *Reader) Next(limit int) ([]byte, error) {
 			return nil, midFrame(err, true)
 		}
 	}
-	r.nhead = 0
-	body := r.buf[:r.size:r.size]
-	r.shrink()
-	return body, nil
+	r.nhead, r.given = 0, true
+	return r.buf[:r.size:r.size], nil
 }
 
 // inspect calls Inspect once for each frame.
@@ -102,38 +115,54 @@ func (r *Reader) inspect() error {
 }
 
 // grow makes room for at least one more byte of the body.
-func (r *Reader) grow() {
+func (r *Reader) grow() error {
 	if r.n < len(r.buf) {
-		return
+		return nil
 	}
 	next := min(max(firstChunk, 2*len(r.buf)), r.size)
+	if r.Grow != nil {
+		if err := r.Grow(next - len(r.buf)); err != nil {
+			return err
+		}
+	}
 	buf := make([]byte, next)
 	copy(buf, r.buf[:r.n])
 	r.buf = buf
+	return nil
 }
 
-// shrink gives up a buffer that is larger than its owner's frames need. The
-// caller's slice of it stays valid: it is only no longer used for the next frame.
+// shrink gives up a buffer that is larger than its owner's frames need.
 func (r *Reader) shrink() {
 	if r.size*4 > len(r.buf) || len(r.buf) <= firstChunk {
 		r.small = 0
 	} else {
 		r.small++
 	}
-	if len(r.buf) > keepBytes || r.small >= shrinkAfter {
-		r.buf, r.small = nil, 0
+	if len(r.buf) > keepBytes || r.small >= shrinkAfter || len(r.buf) > firstChunk && r.Tight != nil && r.Tight() {
+		r.drop()
 	}
+}
+
+func (r *Reader) drop() {
+	if n := len(r.buf); n > 0 && r.Shrunk != nil {
+		r.Shrunk(n)
+	}
+	r.buf, r.small, r.given = nil, 0, false
 }
 
 // Between says whether the reader stands between two frames.
 func (r *Reader) Between() bool { return r.nhead == 0 }
 
-// Release gives up the buffer of a connection that has become idle. Only between frames.
+// Release gives up the buffer of a connection that has become idle. Only between
+// frames; the one that Next has returned is gone.
 func (r *Reader) Release() {
 	if r.Between() {
-		r.buf, r.small = nil, 0
+		r.drop()
 	}
 }
+
+// End gives up the buffer, whatever it holds. Next must not be called again.
+func (r *Reader) End() { r.drop() }
 
 // midFrame tells an orderly end (io.EOF between frames) from a cut frame.
 func midFrame(err error, inside bool) error {
