@@ -257,6 +257,11 @@ type LimitsConfig struct {
 	MaxHandshakes int `yaml:"max_handshakes"`
 	// MaxFrameBytes bounds a request after authentication. 104857600 (100 MiB).
 	MaxFrameBytes int `yaml:"max_frame_bytes"`
+	// Memory is what requests and answers on their way may take in this process, of
+	// all clients together, as 512MiB or 2GiB. As it fills, the gateway does less at
+	// once and is fair about it (docs/overload.md). Optional; 60 % of what the process
+	// may use, which is the least of the machine's memory and its control group's.
+	Memory Bytes `yaml:"memory"`
 	// UpstreamIdle is after how long without a request a client's broker
 	// connection is closed; the client stays connected. 1m.
 	UpstreamIdle time.Duration `yaml:"upstream_idle"`

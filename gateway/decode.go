@@ -166,6 +166,13 @@ func (d *decoder) scalar(node ast.Node, path string, v reflect.Value) {
 			return
 		}
 		v.SetInt(int64(dur))
+	case v.Type() == reflect.TypeFor[Bytes]():
+		n, err := parseBytes(text)
+		if err != nil {
+			d.fail(path, codeType, "%s", err)
+			return
+		}
+		v.SetInt(int64(n))
 	case v.Kind() == reflect.String:
 		v.SetString(text)
 	case v.Kind() == reflect.Bool:

@@ -30,6 +30,7 @@ func Serve(ctx context.Context, cfg *Config, log io.Writer, version string, now 
 	logger := newLogger(cfg.Log, log)
 	redis.SetLogger(redisLog{logger}) // the library has one for the whole process
 	cfg.warnOpenSecrets(logger)
+	limitHeap(logger)
 	a, err := cfg.assemble(logger, version)
 	if err != nil {
 		return err
@@ -51,7 +52,7 @@ func (c *Config) assemble(log *slog.Logger, version string) (*assembly, error) {
 		log: log, version: version, adminAddress: c.Admin.Address,
 		proxy: proxy.Config{
 			HandshakeTimeout: c.Limits.HandshakeTimeout, MaxHandshakes: c.Limits.MaxHandshakes,
-			MaxFrameBytes: c.Limits.MaxFrameBytes, UpstreamIdle: c.Limits.UpstreamIdle,
+			MaxFrameBytes: c.Limits.MaxFrameBytes, Memory: c.memory(), UpstreamIdle: c.Limits.UpstreamIdle,
 			MaxReauth: c.Limits.MaxReauth, AutoCreateTopics: c.Limits.AutoCreateTopics,
 			DrainGrace: c.Drain.Grace, DrainSpread: c.Drain.Spread,
 		},

@@ -102,6 +102,9 @@ func (v *validator) config(c *Config) {
 			v.fail(n.path, codeValue, "%d is negative", n.n)
 		}
 	}
+	if m := c.Limits.Memory; m != 0 && m < minMemory {
+		v.fail("limits.memory", codeValue, "%d bytes are too few, at least 16MiB are needed", m)
+	}
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "text", "json")
 	v.plans(c)
