@@ -35,6 +35,11 @@ type Config struct {
 	TokenKey []byte
 	// Plans that instances may have, the first is the default.
 	Plans []string
+	// PlanLimits are what the file bounds, by plan; what was set in the store counts in
+	// its place.
+	PlanLimits map[string]tenancy.Limits
+	// Usage says what instances use; optional.
+	Usage Usage
 	// Defaults are what a plan says where an instance says nothing, auth's; the zero
 	// Defaults for every plan if nil.
 	Defaults func(plan string) auth.Defaults

@@ -58,13 +58,16 @@ func (s *server) register(mux *http.ServeMux) ([]byte, error) {
 	s.throttleRoutes(a)
 	route(a, "list-events", eventsRead, http.MethodGet, "/v1/events", http.StatusOK, s.listEvents)
 	s.credentialRoutes(a)
+	s.quotaRoutes(a)
 
 	schemas := a.OpenAPI().Components.Schemas.Map()
-	plan := schemas["CreateInstance"].Properties["plan"]
-	for _, p := range s.cfg.Plans {
-		plan.Enum = append(plan.Enum, p)
+	for _, body := range []string{"CreateInstance", "ChangeInstance"} {
+		plan := schemas[body].Properties["plan"]
+		for _, p := range s.cfg.Plans {
+			plan.Enum = append(plan.Enum, p)
+		}
+		plan.PrecomputeMessages()
 	}
-	plan.PrecomputeMessages()
 	delete(schemas, "ErrorModel") // huma's own problem, which asProblem replaces
 	delete(schemas, "ErrorDetail")
 	return json.MarshalIndent(a.OpenAPI(), "", "  ")

@@ -57,6 +57,8 @@ const (
 	codeKeyNotFound      code = "key-not-found"
 	codeKeysFull         code = "keys-limit-reached"
 	codeKeysNotAllowed   code = "keys-not-allowed"
+	codeQuotasFull       code = "quotas-limit-reached"
+	codePlanNotFound     code = "plan-not-found"
 	codeRateLimited      code = "rate-limited"
 	codeTimeout          code = "request-timeout"
 	codeStore            code = "store-unavailable"
@@ -118,6 +120,8 @@ var kinds = map[code]problemKind{ //nolint:gochecknoglobals // read-only table
 	codeKeyNotFound:      {status: http.StatusNotFound, title: "API key not found", try: "weir key list INSTANCE"},
 	codeKeysFull:         {status: http.StatusConflict, title: "Limit of API keys reached", try: "weir key delete INSTANCE KEY"},
 	codeKeysNotAllowed:   {status: http.StatusConflict, title: "API keys not allowed", try: "weir authentication set INSTANCE --any-mechanism"},
+	codeQuotasFull:       {status: http.StatusConflict, title: "Limit of sub-quotas reached", try: "weir quota get INSTANCE"},
+	codePlanNotFound:     {status: http.StatusNotFound, title: "Plan not found", try: "weir plan list"},
 	codeRateLimited:      {status: http.StatusTooManyRequests, title: "Rate limited", retryable: true},
 	codeTimeout:          {status: http.StatusRequestTimeout, title: "Request timed out", retryable: true},
 	codeStore:            {status: http.StatusServiceUnavailable, title: "Store unavailable", retryable: true},

@@ -18,10 +18,16 @@ const (
 	// client CAs, host names with their certificates, the authentication policy.
 	accessRead  scope = "access:read"
 	accessWrite scope = "access:write"
-	// quotasRead shows limits, what is used of them, and who was throttled.
-	quotasRead scope = "quotas:read"
 	// eventsRead shows who was refused, and from where.
 	eventsRead scope = "events:read"
+	// quotasRead shows limits, what is used of them, and who was throttled.
+	quotasRead scope = "quotas:read"
+	// quotasWrite changes what an instance may use: limits of its own, and its plan.
+	quotasWrite scope = "quotas:write"
+	// subQuotasWrite shares out within an instance what it may use.
+	subQuotasWrite scope = "sub-quotas:write"
+	plansRead      scope = "plans:read"
+	plansWrite     scope = "plans:write"
 	// aliasesRead and aliasesWrite are for operators: they show and choose names of
 	// the pool, where nothing says which tenant may have them.
 	aliasesRead  scope = "aliases:read"
@@ -48,14 +54,15 @@ func rightsOf(roles []string) rights {
 		case "operator":
 			r.everyTenant = true
 			r.scopes = append(r.scopes, instancesRead, instancesWrite, usersRead, usersWrite, aclsRead, aclsWrite,
-				networksRead, networksWrite, accessRead, accessWrite, quotasRead, eventsRead, aliasesRead, aliasesWrite, identitiesWrite, metricsRead)
+				networksRead, networksWrite, accessRead, accessWrite, eventsRead, aliasesRead, aliasesWrite, identitiesWrite, metricsRead,
+				quotasRead, quotasWrite, subQuotasWrite, plansRead, plansWrite)
 		case "tenant-admin":
 			r.scopes = append(r.scopes, instancesRead, instancesWrite, usersRead, usersWrite, aclsRead, aclsWrite,
-				networksRead, networksWrite, accessRead, accessWrite, quotasRead, eventsRead)
+				networksRead, networksWrite, accessRead, accessWrite, eventsRead, quotasRead, subQuotasWrite, plansRead)
 		case "viewer":
-			r.scopes = append(r.scopes, instancesRead, usersRead, aclsRead, networksRead, accessRead, quotasRead, eventsRead)
+			r.scopes = append(r.scopes, instancesRead, usersRead, aclsRead, networksRead, accessRead, eventsRead, quotasRead, plansRead)
 		case "quota-admin":
-			r.scopes = append(r.scopes, instancesRead, quotasRead)
+			r.scopes = append(r.scopes, instancesRead, quotasRead, quotasWrite, subQuotasWrite, plansRead)
 		}
 	}
 	return r

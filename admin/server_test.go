@@ -71,7 +71,7 @@ func (f *fixture) outcome(method, path, role string, owner tenancy.TenantID) str
 	if strings.HasSuffix(path, "/hosts/{name}") {
 		path = strings.Replace(path, "{name}", "kafka."+id+".example", 1)
 	}
-	path = strings.NewReplacer("{instance}", id, "{user}", "alice", "{kind}", "topic", "{name}", "bills").Replace(path)
+	path = strings.NewReplacer("{instance}", id, "{user}", "alice", "{kind}", "topic", "{name}", "bills", "{client}", "spark", "{plan}", "standard").Replace(path)
 	var body any
 	switch {
 	case method == http.MethodGet && path == "/v1/instances":
@@ -98,6 +98,10 @@ func (f *fixture) outcome(method, path, role string, owner tenancy.TenantID) str
 			f.putIssuer(id, "bills")
 		}
 		body = `{"url":"https://login.example.com/bills","audiences":["kafka"]}`
+	case strings.Contains(path, "/quotas") && method != http.MethodDelete, strings.HasPrefix(path, "/v1/plans/"):
+		body = `{"limits":{"produce_bytes_per_second":{"limit":1048576}}}`
+	case method == http.MethodPatch && path == "/v1/instances/"+id:
+		body = `{"plan":"large"}`
 	case method == http.MethodPost && strings.HasSuffix(path, "/users"):
 		body = `{"name":"bob"}`
 	case method == http.MethodPost:

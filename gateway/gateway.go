@@ -125,6 +125,7 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	if len(a.issuers) > 0 {
 		a.admin.Mechanisms = append(a.admin.Mechanisms, auth.OAuthBearer)
 	}
+	a.admin.PlanLimits, a.admin.Usage = a.plans, usage{p.pools}
 	a.admin.Explain = explain
 	a.admin.Ready = p.ready
 	handler, err := admin.New(a.admin)
