@@ -16,8 +16,9 @@ import (
 //
 // Topics that may not be written are cut from the request and rejoin the answer
 // at their place: 53 or 42 all of them if the transactional id may not be used or
-// cannot be one, 29 for a topic that the ACLs keep from the client, 3 for a name
-// that no topic may have, 100 for an id that is not this instance's.
+// cannot be one, 44 all of them while the instance holds more than its storage, 29 for
+// a topic that the ACLs keep from the client, 3 for a name that no topic may have, 100
+// for an id that is not this instance's. Single partitions: 00_produce_large.go.
 
 // produceMap is the walk over one Produce request.
 type produceMap struct {
@@ -30,6 +31,13 @@ type produceMap struct {
 	verdict verdicts // of the topics
 	rows    sink     // the answer's entries for refused topics
 	rejoins []rejoin // not dry only
+
+	most      int               // bytes that a record batch may have
+	large     []largePartitions // those beyond, by the first dry walk; in order of slot
+	replay    bool              // large is known, and nobody is asked again
+	nextLarge int               // index in large
+	partials  []partial         // not dry only
+	texts     int               // refused partitions that may still have one
 }
 
 // rejoin is where in an answer the entry of a refused topic belongs.
@@ -40,30 +48,63 @@ type rejoin struct {
 
 const rejoinBytes = 32 // size of a rejoin
 
+// maxTexts is how many refused partitions of one answer say why in words: a request
+// may name many thousands.
+const maxTexts = 100
+
 func mapProduce(x *Exchange, body []byte) (Plan, error) {
-	m := produceMap{x: x, verdict: verdicts{op: x.needs.Topic}}
+	m := produceMap{x: x, verdict: verdicts{op: x.needs.Topic}, most: math.MaxInt}
+	if x.Limits != nil {
+		m.limit(x.Limits)
+	}
 	if err := m.measure(body); err != nil {
 		return Plan{}, x.malformed(err)
 	}
 	silent := m.acks == 0
-	if silent && (m.refused > 0 || m.code != 0) {
-		return Plan{}, &Error{Reason: ReasonUnanswerable, Err: errors.New("produce with acks=0 names a topic or transactional id that is refused: closing the connection is the only answer, as it is Kafka's")}
+	m.noteRefusals()
+	if silent && (m.refused > 0 || m.code != 0 || len(m.large) > 0) {
+		return Plan{}, &Error{Reason: ReasonUnanswerable, Err: errors.New("produce with acks=0 names a topic or transactional id, or has a record batch, that is refused: closing the connection is the only answer, as it is Kafka's")}
 	}
 	if m.refused == 0 && m.code == 0 && m.fresh.size == 0 {
-		return Plan{Request: [][]byte{body}, Silent: silent, Unmap: x.unmapProduce(nil)}, nil
+		return Plan{Request: [][]byte{body}, Silent: silent, Unmap: x.unmapProduce(nil, nil)}, nil
 	}
 	m.walk(body, false)
 	if m.code != 0 || m.refused > 0 && m.refused == m.topics {
 		return Plan{Answer: m.answer()}, nil
 	}
-	return Plan{Request: m.finish(), Silent: silent, Held: len(m.rows.b) + rejoinBytes*len(m.rejoins), Unmap: x.unmapProduce(m.rejoins)}, nil
+	return Plan{Request: m.finish(), Silent: silent, Held: len(m.rows.b) + m.heldBytes(), Unmap: x.unmapProduce(m.rejoins, m.partials)}, nil
 }
 
-// measure walks dry, and once more if the pool knew ids that were new here.
+// limit sets what the limits in force have to say.
+func (m *produceMap) limit(limits Limits) {
+	if most := limits.Bounds().MessageBytes; most > 0 {
+		m.most = int(most)
+	}
+	if limits.Full() {
+		m.code = kerr.PolicyViolation.Code
+	}
+}
+
+// noteRefusals tells what limits have refused.
+func (m *produceMap) noteRefusals() {
+	if len(m.large) > 0 {
+		m.x.Limits.Refused(tenancy.LimitMessageBytes, m.x.ClientID)
+	}
+	if m.code == kerr.PolicyViolation.Code {
+		m.x.Limits.Refused(tenancy.LimitStorageBytes, m.x.ClientID)
+	}
+}
+
+// measure walks dry, once more if the pool knew ids that were new here, and once
+// more if record batches are too large.
 func (m *produceMap) measure(body []byte) error {
 	m.x.ageIDs()
 	err := m.dry(body)
 	if err == nil && m.x.learnIDs(m.verdict.unknown) {
+		err = m.dry(body)
+	}
+	if err == nil && len(m.large) > 0 {
+		m.replay, m.verdict.replay = true, true
 		err = m.dry(body)
 	}
 	return err
@@ -71,14 +112,17 @@ func (m *produceMap) measure(body []byte) error {
 
 func (m *produceMap) dry(body []byte) error {
 	m.walk(body, true)
-	return m.checked(m.rows.size + rejoinBytes*m.refused + len(m.verdict.codes))
+	return m.checked(m.rows.size + m.heldBytes() + len(m.verdict.codes))
 }
 
 func (m *produceMap) walk(body []byte, dry bool) {
 	refused := m.refused // by the dry walk before this one
 	m.start(body, m.x.Version >= 9, dry)
 	m.rows = m.rows.next(m.in.flexible, dry)
-	m.topics, m.refused = 0, 0
+	m.topics, m.refused, m.nextLarge, m.texts = 0, 0, 0, maxTexts
+	if dry && !m.replay {
+		m.large = m.large[:0]
+	}
 	if !dry && refused > 0 {
 		m.rejoins = make([]rejoin, 0, refused)
 	}
@@ -108,14 +152,13 @@ func (m *produceMap) transactionalID() {
 	if id == nil {
 		return
 	}
-	if m.fresh.dry && !m.mayUse(id) {
+	if m.fresh.dry && !m.replay && !m.mayUse(id) {
 		m.code = kerr.TransactionalIDAuthorizationFailed.Code
 	}
-	if m.code != 0 {
-		return
-	}
-	if len(id) == 0 || len(m.x.Space.Prefix())+len(id) > math.MaxInt16 {
+	if m.code != kerr.TransactionalIDAuthorizationFailed.Code && (len(id) == 0 || len(m.x.Space.Prefix())+len(id) > math.MaxInt16) {
 		m.code = kerr.InvalidRequest.Code
+	}
+	if m.code != 0 {
 		return
 	}
 	m.mapName(m.x.Space, tenancy.KindTxn, at, id)
@@ -132,17 +175,19 @@ func (m *produceMap) topic(slot int) {
 	at, code := m.in.at, m.code
 	name, id := m.topicKey(m.x.Version >= 13)
 	if code == 0 {
-		code = m.verdict.mapTopic(m.x, &m.passage, at, name, id)
+		code = m.verdict.next(m.x, &m.passage, name, id)
+	}
+	if large := m.largeOf(slot); code == 0 && large.n > 0 && large.n == large.of {
+		code = kerr.MessageTooLarge.Code
 	}
 	if code != 0 {
 		m.refuse(slot, at, name, id, code)
 		return
 	}
-	for n := m.in.array(6); n > 0 && m.in.err == nil; n-- {
-		m.in.skip(4) // index
-		m.in.records()
-		m.dropTags()
+	if name != nil && m.in.err == nil {
+		m.mapName(m.x.Space, tenancy.KindTopic, at, name)
 	}
+	m.partitions(slot, name, id)
 	m.dropTags()
 }
 
@@ -154,8 +199,9 @@ func (m *produceMap) refuse(slot, at int, name []byte, id topicID, code int16) {
 	n := in.array(6)
 	rows.count(n)
 	for ; n > 0 && in.err == nil; n-- {
-		rows.producePartition(m.x.Version, in.int32(), code)
-		in.records()
+		index := in.int32()
+		size := in.records()
+		rows.producePartition(m.x.Version, index, code, m.text(code, size))
 		in.skipTags()
 	}
 	in.skipTags()
@@ -166,8 +212,25 @@ func (m *produceMap) refuse(slot, at int, name []byte, id topicID, code int16) {
 	}
 }
 
+// text is what an answer says of a partition that a limit has refused; null for all
+// other reasons, as Kafka does.
+func (m *produceMap) text(code int16, size int) *string {
+	if m.texts == 0 || m.x.Version < 8 {
+		return nil
+	}
+	switch code {
+	case kerr.PolicyViolation.Code:
+		m.texts--
+		return m.x.storageText()
+	case kerr.MessageTooLarge.Code:
+		m.texts--
+		return batchText(size, m.most)
+	}
+	return nil
+}
+
 // producePartition puts a partition of a response that failed with code.
-func (s *sink) producePartition(version int16, partition int32, code int16) {
+func (s *sink) producePartition(version int16, partition int32, code int16, text *string) {
 	s.int32(partition)
 	s.int16(code)
 	s.int64(-1) // base_offset
@@ -176,8 +239,8 @@ func (s *sink) producePartition(version int16, partition int32, code int16) {
 		s.int64(-1) // log_start_offset
 	}
 	if version >= 8 {
-		s.count(0)         // record_errors
-		s.nullableStr(nil) // error_message
+		s.count(0)          // record_errors
+		s.nullableStr(text) // error_message
 	}
 	s.noTags()
 }

@@ -3,19 +3,23 @@ package rewrite
 // produceUnmap is the walk over one Produce response.
 type produceUnmap struct {
 	passage
-	x       *Exchange
-	rejoins []rejoin // in order of slot
+	x        *Exchange
+	rejoins  []rejoin  // in order of slot
+	partials []partial // in order of slot
 }
 
 // unmapProduce turns the broker's answer to what was forwarded into the
-// client's, who asked for the topics in rejoins too.
-func (x *Exchange) unmapProduce(rejoins []rejoin) func([]byte) ([][]byte, error) {
+// client's, who asked for the topics in rejoins, and the partitions in partials, too.
+func (x *Exchange) unmapProduce(rejoins []rejoin, partials []partial) func([]byte) ([][]byte, error) {
 	return func(body []byte) ([][]byte, error) {
-		m := produceUnmap{x: x, rejoins: rejoins}
+		m := produceUnmap{x: x, rejoins: rejoins, partials: partials}
 		m.walk(body, true)
 		rows := 0 // counted when they were made
 		for _, r := range rejoins {
 			rows += len(r.row)
+		}
+		for _, p := range partials {
+			rows += len(p.row)
 		}
 		if err := m.checked(-rows); err != nil {
 			return nil, x.badUpstream(err)
@@ -30,11 +34,12 @@ func (x *Exchange) unmapProduce(rejoins []rejoin) func([]byte) ([][]byte, error)
 
 func (m *produceUnmap) walk(body []byte, dry bool) {
 	m.start(body, m.x.Version >= 9, dry)
-	in, rejoins := &m.in, m.rejoins
+	in, rejoins, partials := &m.in, m.rejoins, m.partials
 	topics := in.array(m.smallestTopic(m.x.Version >= 13))
-	if len(rejoins) > 0 {
+	orphans := m.orphans(topics)
+	if len(rejoins) > 0 || len(orphans) > 0 {
 		m.cut(0, in.at)
-		m.fresh.count(topics + len(rejoins))
+		m.fresh.count(topics + len(rejoins) + len(orphans))
 	}
 	for slot, total := 0, topics+len(rejoins); slot < total && in.err == nil; slot++ {
 		// A broker that answers for fewer topics than it was asked for leaves
@@ -45,7 +50,13 @@ func (m *produceUnmap) walk(body []byte, dry bool) {
 			rejoins = rejoins[1:]
 			continue
 		}
-		m.topic()
+		partials = m.topic(partials)
+	}
+	if len(orphans) > 0 {
+		m.cut(in.at, in.at)
+		for _, p := range orphans {
+			m.fresh.raw(p.row)
+		}
 	}
 	in.skip(4) // throttle_time_ms
 	if m.x.Version >= 10 {
@@ -55,12 +66,81 @@ func (m *produceUnmap) walk(body []byte, dry bool) {
 	}
 }
 
-func (m *produceUnmap) topic() {
-	m.unmapTopic(m.x, m.x.Version >= 13)
-	for n := m.in.array(22); n > 0 && m.in.err == nil; n-- {
+// topic walks one topic; partials are those that belong nowhere yet, and what is left
+// of them is returned. The broker answers in an order of its own.
+func (m *produceUnmap) topic(partials []partial) []partial {
+	byID, in := m.x.Version >= 13, &m.in
+	var own []partial
+	if len(partials) > 0 {
+		own, partials = matching(partials, m.peekKey(byID))
+	}
+	m.unmapTopic(m.x, byID)
+	at := in.at
+	n := in.array(22)
+	if len(own) > 0 {
+		m.cut(at, in.at)
+		more := 0
+		for _, p := range own {
+			more += p.n
+		}
+		m.fresh.count(n + more)
+	}
+	for ; n > 0 && in.err == nil; n-- {
 		m.partition()
 	}
+	if len(own) > 0 {
+		m.cut(in.at, in.at)
+		for _, p := range own {
+			m.fresh.raw(p.rows)
+		}
+	}
 	m.keepTags()
+	return partials
+}
+
+// peekKey is the key of the topic that comes next, as the client knows it.
+func (m *produceUnmap) peekKey(byID bool) []byte {
+	at, key := m.in.at, sink{flexible: m.in.flexible}
+	name, id := m.topicKey(byID)
+	virtual, _ := virtualBytes(m.x.Space, name)
+	key.topicKey(byID, virtual, id)
+	if m.in.err == nil {
+		m.in.at = at
+	}
+	return key.b
+}
+
+// orphans are partials of topics that the broker does not answer for, though it was
+// asked: they become topics of their own.
+func (m *produceUnmap) orphans(topics int) []partial {
+	left, ahead := m.partials, *m
+	for ; topics > 0 && len(left) > 0 && ahead.in.err == nil; topics-- {
+		_, left = matching(left, ahead.peekKey(m.x.Version >= 13))
+		ahead.topicKey(m.x.Version >= 13)
+		for n := ahead.in.array(22); n > 0 && ahead.in.err == nil; n-- {
+			ahead.skipPartition()
+		}
+		ahead.in.skipTags()
+	}
+	return left
+}
+
+// skipPartition steps over a partition without a look at it.
+func (m *produceUnmap) skipPartition() {
+	in, version := &m.in, m.x.Version
+	in.skip(4 + 2 + 16) // index, error_code, base_offset, log_append_time_ms
+	if version >= 5 {
+		in.skip(8) // log_start_offset
+	}
+	if version >= 8 {
+		for n := in.array(5); n > 0 && in.err == nil; n-- {
+			in.skip(4)
+			in.nullableStr()
+			in.skipTags()
+		}
+		in.nullableStr()
+	}
+	in.skipTags()
 }
 
 func (m *produceUnmap) partition() {

@@ -8,6 +8,9 @@ import "github.com/twmb/franz-go/pkg/kmsg"
 func offsetCommit(x *Exchange, req *kmsg.OffsetCommitRequest) (outcome[*kmsg.OffsetCommitResponse], error) {
 	byID := x.Version >= 10
 	group, code := x.group(req.Group, x.needs.Group)
+	if code == 0 {
+		code = x.groupLimit(group, codePolicyViolation)
+	}
 	if code != 0 {
 		return answer(offsetCommitAnswer(req, code)), nil
 	}

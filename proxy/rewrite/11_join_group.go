@@ -12,6 +12,9 @@ import (
 func joinGroup(x *Exchange, req *kmsg.JoinGroupRequest) (outcome[*kmsg.JoinGroupResponse], error) {
 	virtual := req.Group
 	group, code := x.group(virtual, x.needs.Group)
+	if code == 0 {
+		code = x.groupLimit(group, codePolicyViolation)
+	}
 	if code != 0 {
 		return answer(joinGroupRefusal(x, req, code)), nil
 	}

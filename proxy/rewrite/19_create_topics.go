@@ -16,7 +16,9 @@ import (
 // legal replication factor becomes -1.
 //
 // CREATE on the topic or on the cluster is needed; what was made is only shown to
-// those who may describe the topic's configs (ReplicationControlManager).
+// those who may describe the topic's configs (ReplicationControlManager). Topics that
+// do not fit within the instance's limits are refused with POLICY_VIOLATION, in the
+// order of the request, also where it only validates (limits_room.go).
 func createTopics(x *Exchange, req *kmsg.CreateTopicsRequest) (outcome[*kmsg.CreateTopicsResponse], error) {
 	count := make(map[string]int, len(req.Topics))
 	for _, t := range req.Topics {
@@ -26,6 +28,10 @@ func createTopics(x *Exchange, req *kmsg.CreateTopicsRequest) (outcome[*kmsg.Cre
 	var refused []placed[kmsg.CreateTopicsResponseTopic]
 	at := 0
 	anyTopic := x.cluster(opCreate) == 0
+	space, err := x.newRoom(x.Ctx, !req.ValidateOnly)
+	if err != nil {
+		return outcome[*kmsg.CreateTopicsResponse]{}, err
+	}
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		n := count[t.Topic]
@@ -40,6 +46,9 @@ func createTopics(x *Exchange, req *kmsg.CreateTopicsRequest) (outcome[*kmsg.Cre
 			code, msg = codeInvalidRequest, new("Duplicate topic name.") // as ControllerApis
 			count[t.Topic] = 0
 		}
+		if code == 0 {
+			code, msg = space.create(x.Space.Physical(tenancy.KindTopic, t.Topic), &t.NumPartitions)
+		}
 		if code != 0 {
 			place(&refused, at, refuseCreate(t.Topic, code, msg))
 		} else {
@@ -51,6 +60,7 @@ func createTopics(x *Exchange, req *kmsg.CreateTopicsRequest) (outcome[*kmsg.Cre
 	}
 	learn := !req.ValidateOnly
 	unmap := func(resp *kmsg.CreateTopicsResponse) error {
+		defer space.end() // once what was created shows
 		if learn {
 			x.awaitCreated(resp)
 		}
@@ -89,7 +99,7 @@ func checkNewTopic(x *Exchange, t *kmsg.CreateTopicsRequestTopic) (code int16, m
 		return codePolicyViolation, tooManyPartitions(t.NumPartitions)
 	}
 	for _, c := range t.Configs {
-		if code, msg := checkConfig(kmsg.ConfigResourceTypeTopic, c.Name, c.Value); code != 0 {
+		if code, msg := x.checkConfig(kmsg.ConfigResourceTypeTopic, c.Name, c.Value); code != 0 {
 			return code, msg
 		}
 	}

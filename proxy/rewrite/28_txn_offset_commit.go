@@ -12,6 +12,9 @@ func txnOffsetCommit(x *Exchange, req *kmsg.TxnOffsetCommitRequest) (outcome[*km
 		return answer(txnOffsetCommitAnswer(req, code)), nil
 	}
 	group, code := x.group(req.Group, x.needs.Group)
+	if code == 0 {
+		code = x.groupLimit(group, codePolicyViolation)
+	}
 	if code != 0 {
 		return answer(txnOffsetCommitAnswer(req, code)), nil
 	}

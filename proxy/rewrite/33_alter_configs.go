@@ -27,7 +27,7 @@ func alterConfigs(x *Exchange, req *kmsg.AlterConfigsRequest) (outcome[*kmsg.Alt
 		if code == 0 {
 			found := operators[resource{r.ResourceType, physical}]
 			if code, msg = found.code, found.msg; code == 0 {
-				r.Configs, code, msg = mergeConfigs(&r, found.configs)
+				r.Configs, code, msg = x.mergeConfigs(&r, found.configs)
 			}
 		}
 		if code != 0 {
@@ -121,12 +121,12 @@ func operatorConfigs(x *Exchange, req *kmsg.AlterConfigsRequest) (map[resource]d
 // mergeConfigs is the new set of a resource's configs: the tenant's and the
 // operator's. A tenant who repeats an operator's value, as tools do that send
 // back what they have read, changes nothing and is not refused.
-func mergeConfigs(r *kmsg.AlterConfigsRequestResource, operators map[string]*string) (all []kmsg.AlterConfigsRequestResourceConfig, code int16, msg *string) {
+func (x *Exchange) mergeConfigs(r *kmsg.AlterConfigsRequestResource, operators map[string]*string) (all []kmsg.AlterConfigsRequestResourceConfig, code int16, msg *string) {
 	for _, c := range r.Configs {
 		if value, ok := operators[c.Name]; ok && value != nil && c.Value != nil && *value == *c.Value {
 			continue
 		}
-		if code, msg := checkConfig(r.ResourceType, c.Name, c.Value); code != 0 {
+		if code, msg := x.checkConfig(r.ResourceType, c.Name, c.Value); code != 0 {
 			return nil, code, msg
 		}
 		all = append(all, c)

@@ -8,9 +8,19 @@ import (
 
 // CreatePartitions (37) adds partitions to topics. v0-3, nothing but the topic
 // is a name (2: flexible; 3: THROTTLING_QUOTA_EXCEEDED). Where replicas go is the pool's business.
+// What does not fit within the instance's limit is refused with POLICY_VIOLATION, in
+// the order of the request (limits_room.go).
 func createPartitions(x *Exchange, req *kmsg.CreatePartitionsRequest) (outcome[*kmsg.CreatePartitionsResponse], error) {
 	asked := make([]kmsg.CreatePartitionsRequestTopic, 0, len(req.Topics))
 	var refused []placed[kmsg.CreatePartitionsResponseTopic]
+	var space *room
+	if x.bounds().Partitions > 0 {
+		var err error
+		if space, err = x.newRoom(x.Ctx, !req.ValidateOnly); err != nil {
+			return outcome[*kmsg.CreatePartitionsResponse]{}, err
+		}
+	}
+	grown := map[string]int{}
 	for i, t := range req.Topics {
 		physical, code := x.topic(t.Topic, x.needs.Topic)
 		row := kmsg.NewCreatePartitionsResponseTopic()
@@ -23,13 +33,27 @@ func createPartitions(x *Exchange, req *kmsg.CreatePartitionsRequest) (outcome[*
 		case t.Count > maxPartitions:
 			row.ErrorCode, row.ErrorMessage = codePolicyViolation, tooManyPartitions(t.Count)
 		default:
+			if row.ErrorCode, row.ErrorMessage = space.grow(physical, t.Count); row.ErrorCode != 0 {
+				break
+			}
 			t.Topic = physical
 			asked = append(asked, t)
+			grown[physical] = int(t.Count)
 			continue
 		}
 		place(&refused, i, row)
 	}
 	unmap := func(resp *kmsg.CreatePartitionsResponse) error {
+		defer space.end()
+		if req.ValidateOnly {
+			clear(grown)
+		}
+		for i := range resp.Topics {
+			if resp.Topics[i].ErrorCode != 0 {
+				delete(grown, resp.Topics[i].Topic)
+			}
+		}
+		space.awaitGrown(grown)
 		for i := range resp.Topics {
 			resp.Topics[i].ErrorMessage = x.Text(resp.Topics[i].ErrorCode, resp.Topics[i].ErrorMessage)
 		}

@@ -12,7 +12,7 @@ func incrementalAlterConfigs(x *Exchange, req *kmsg.IncrementalAlterConfigsReque
 		physical, code := x.physicalResource(r.ResourceType, r.ResourceName)
 		msg := standardText(code)
 		if code == 0 {
-			code, msg = checkAlterations(&r)
+			code, msg = x.checkAlterations(&r)
 		}
 		if code != 0 {
 			row := kmsg.NewIncrementalAlterConfigsResponseResource()
@@ -46,13 +46,13 @@ func incrementalAlterConfigs(x *Exchange, req *kmsg.IncrementalAlterConfigsReque
 }
 
 // checkAlterations judges what is to be done to one resource; code 0 lets it pass.
-func checkAlterations(r *kmsg.IncrementalAlterConfigsRequestResource) (code int16, msg *string) {
+func (x *Exchange) checkAlterations(r *kmsg.IncrementalAlterConfigsRequestResource) (code int16, msg *string) {
 	for _, c := range r.Configs {
 		value := c.Value
 		if c.Op == kmsg.IncrementalAlterConfigOpDelete {
 			value = nil // it is ignored
 		}
-		if code, msg := checkConfig(r.ResourceType, c.Name, value); code != 0 {
+		if code, msg := x.checkConfig(r.ResourceType, c.Name, value); code != 0 {
 			return code, msg
 		}
 	}

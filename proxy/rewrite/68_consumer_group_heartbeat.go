@@ -20,6 +20,9 @@ func consumerGroupHeartbeat(x *Exchange, req *kmsg.ConsumerGroupHeartbeatRequest
 	if code := mapConsumerGroupHeartbeat(x, req); code != 0 {
 		resp := kmsg.NewPtrConsumerGroupHeartbeatResponse()
 		resp.ErrorCode, resp.ErrorMessage = code, standardText(code)
+		if code == codeGroupLimit {
+			resp.ErrorMessage = x.groupLimitText()
+		}
 		return answer(resp), nil
 	}
 	return forward(func(resp *kmsg.ConsumerGroupHeartbeatResponse) error {
@@ -70,8 +73,14 @@ func mapConsumerGroupHeartbeat(x *Exchange, req *kmsg.ConsumerGroupHeartbeatRequ
 	if !ownsAll(x, req.Topics) {
 		return kerr.UnknownTopicID.Code
 	}
-	return 0
+	if req.MemberEpoch != joining { // who is a member has a group
+		return 0
+	}
+	return x.groupLimit(group, codeGroupLimit)
 }
+
+// joining is the epoch with which a member joins (KIP-848, KIP-932, KIP-1071).
+const joining int32 = 0
 
 // ownsAll reports whether all topics that a member says to own are this
 // instance's. One that is remembered passes even if it has been deleted since:

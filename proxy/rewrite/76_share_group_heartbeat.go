@@ -13,6 +13,9 @@ func shareGroupHeartbeat(x *Exchange, req *kmsg.ShareGroupHeartbeatRequest) (out
 	if code := mapShareGroupHeartbeat(x, req); code != 0 {
 		resp := kmsg.NewPtrShareGroupHeartbeatResponse()
 		resp.ErrorCode = code
+		if code == codeGroupLimit {
+			resp.ErrorMessage = x.groupLimitText()
+		}
 		return answer(resp), nil
 	}
 	return forward(func(resp *kmsg.ShareGroupHeartbeatResponse) error {
@@ -48,5 +51,8 @@ func mapShareGroupHeartbeat(x *Exchange, req *kmsg.ShareGroupHeartbeatRequest) (
 			return code
 		}
 	}
-	return 0
+	if req.MemberEpoch != joining {
+		return 0
+	}
+	return x.groupLimit(group, codeGroupLimit)
 }

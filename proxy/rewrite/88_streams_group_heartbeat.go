@@ -18,6 +18,11 @@ func streamsGroupHeartbeat(x *Exchange, req *kmsg.StreamsGroupHeartbeatRequest) 
 	if code == 0 && req.Topology != nil {
 		code, msg = mapTopology(x, req.Topology)
 	}
+	if code == 0 && req.MemberEpoch == joining {
+		if code = x.groupLimit(group, codeGroupLimit); code != 0 {
+			msg = x.groupLimitText()
+		}
+	}
 	if code != 0 {
 		resp := kmsg.NewPtrStreamsGroupHeartbeatResponse()
 		resp.ErrorCode, resp.ErrorMessage = code, msg

@@ -1,6 +1,9 @@
 package rewrite
 
 import (
+	"context"
+	"time"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"weir/tenancy"
@@ -9,6 +12,10 @@ import (
 // autoCreateTimeoutMillis is how long a broker may take to create topics that a
 // Metadata request names; meanwhile the client waits for its metadata.
 const autoCreateTimeoutMillis = 5000
+
+// autoCreateTurn is how long topics are waited to be counted within limits. Short:
+// answers of the connection wait behind, perhaps that of who has the turn.
+const autoCreateTurn = 3 * time.Second
 
 // createMissing creates the topics (virtual names) that the broker did not
 // know, with the pool's default partitions and replicas, and says in their rows
@@ -21,6 +28,8 @@ func (x *Exchange) createMissing(rows []kmsg.MetadataResponseTopic) {
 	req.TimeoutMillis = autoCreateTimeoutMillis
 	anyTopic := x.cluster(opCreate) == 0
 	missing := make(map[string]*kmsg.MetadataResponseTopic)
+	var space *room
+	defer func() { space.end() }()
 	for i := range rows {
 		row := &rows[i]
 		if row.ErrorCode != codeUnknownTopic || row.Topic == nil || x.shared(*row.Topic) {
@@ -33,6 +42,21 @@ func (x *Exchange) createMissing(rows []kmsg.MetadataResponseTopic) {
 		t := kmsg.NewCreateTopicsRequestTopic()
 		t.Topic = x.Space.Physical(tenancy.KindTopic, *row.Topic)
 		t.NumPartitions, t.ReplicationFactor = -1, -1
+		if space == nil {
+			var err error
+			ctx, cancel := context.WithTimeout(x.Ctx, autoCreateTurn)
+			space, err = x.newRoom(ctx, true)
+			cancel()
+			if err != nil {
+				return // the rows stay UNKNOWN_TOPIC_OR_PARTITION, which clients try again
+			}
+		}
+		if code, _ := space.create(t.Topic, &t.NumPartitions); code != 0 {
+			if code == codePolicyViolation { // else clients try again
+				row.ErrorCode, row.TopicID = code, topicID{}
+			}
+			continue
+		}
 		req.Topics = append(req.Topics, t)
 		missing[t.Topic] = row
 	}

@@ -16,6 +16,8 @@ type bounds struct{ min, max int64 }
 // free is the bound of a value that the broker alone judges.
 func free() bounds { return bounds{math.MinInt64, math.MaxInt64} }
 
+const configMaxMessageBytes = "max.message.bytes"
+
 const (
 	minuteMillis = 60_000
 	mebibyte     = 1 << 20
@@ -34,7 +36,7 @@ func topicConfig(key string) (b bounds, settable, visible bool) {
 		"message.timestamp.difference.max.ms", "min.compaction.lag.ms", "min.insync.replicas",
 		"retention.bytes", "retention.ms":
 		return free(), true, true
-	case "max.message.bytes":
+	case configMaxMessageBytes:
 		// The upper bound is Confluent Cloud's for shared clusters: what one
 		// fetch of a neighbour must be able to wait for.
 		return bounds{0, 8 * mebibyte}, true, true
@@ -84,11 +86,16 @@ func config(kind kmsg.ConfigResourceType, key string) (b bounds, settable, visib
 
 // checkConfig judges a config that a tenant wants to set; code 0 lets it pass.
 // A null value, and one that is not a number where one is due, is for the
-// broker to judge: it is INVALID_CONFIG there.
-func checkConfig(kind kmsg.ConfigResourceType, key string, value *string) (code int16, msg *string) {
+// broker to judge: it is INVALID_CONFIG there. max.message.bytes has the instance's
+// limit of a record batch as an upper bound too, so that nobody sets what Produce
+// would not accept.
+func (x *Exchange) checkConfig(kind kmsg.ConfigResourceType, key string, value *string) (code int16, msg *string) {
 	b, settable, _ := config(kind, key)
 	if !settable {
 		return codeInvalidConfig, new(fmt.Sprintf("config %q cannot be set here", key))
+	}
+	if most := x.bounds().MessageBytes; most > 0 && kind == kmsg.ConfigResourceTypeTopic && key == configMaxMessageBytes {
+		b.max = min(b.max, most)
 	}
 	if value == nil || b == free() {
 		return 0, nil

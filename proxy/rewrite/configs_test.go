@@ -7,6 +7,7 @@ import (
 )
 
 func TestCheckConfig(t *testing.T) {
+	x := &Exchange{Session: newSession(newFakePool())}
 	const topic, group = kmsg.ConfigResourceTypeTopic, kmsg.ConfigResourceTypeGroupConfig
 	for _, tt := range []struct {
 		kind       kmsg.ConfigResourceType
@@ -37,12 +38,12 @@ func TestCheckConfig(t *testing.T) {
 		{kmsg.ConfigResourceTypeBroker, "sasl.jaas.config", "com.sun.security.auth.module.JndiLoginModule", 40}, // CVE-2025-27818
 		{kmsg.ConfigResourceTypeUnknown, "retention.ms", "1", 40},
 	} {
-		code, msg := checkConfig(tt.kind, tt.key, &tt.value)
+		code, msg := x.checkConfig(tt.kind, tt.key, &tt.value)
 		if code != tt.want || (msg == nil) != (code == 0) {
 			t.Errorf("%v %s=%s: code %d (%s), want %d", tt.kind, tt.key, tt.value, code, deref(msg), tt.want)
 		}
 	}
-	if code, _ := checkConfig(topic, "segment.bytes", nil); code != 0 {
+	if code, _ := x.checkConfig(topic, "segment.bytes", nil); code != 0 {
 		t.Errorf("a null value gives %d, want the broker to judge", code)
 	}
 }

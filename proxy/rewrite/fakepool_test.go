@@ -98,6 +98,18 @@ func (p *fakePool) ListTopics(_ context.Context, prefix string) ([]string, error
 	return names, nil
 }
 
+func (p *fakePool) CountPartitions(_ context.Context, prefix string) (map[string]int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	count := map[string]int{}
+	for _, name := range p.topics {
+		if strings.HasPrefix(name, prefix) {
+			count[name] = 3
+		}
+	}
+	return count, nil
+}
+
 // newSession returns a session of instance acme on pool, beside another instance "other".
 func newSession(pool Pool) *Session {
 	return &Session{

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"weir/quota"
 	"weir/tenancy"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -20,13 +21,22 @@ import (
 func TestProduceIsWhatKmsgWouldDo(t *testing.T) {
 	for version := int16(3); version <= 13; version++ {
 		t.Run(fmt.Sprintf("v%d", version), func(t *testing.T) {
-			rapid.Check(t, func(t *rapid.T) { checkProduce(t, version) })
+			rapid.Check(t, func(t *rapid.T) { checkProduce(t, version, nil) })
+		})
+		t.Run(fmt.Sprintf("v%d/limited", version), func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) {
+				most := rapid.SampledFrom([]int64{1, 63, 64, 126, 499, 500}).Draw(t, "most")
+				checkProduce(t, version, &fakeLimits{bounds: quota.Bounds{MessageBytes: most, StorageBytes: 9}, full: rapid.IntRange(0, 9).Draw(t, "full") == 0})
+			})
 		})
 	}
 }
 
-func checkProduce(t *rapid.T, version int16) {
+func checkProduce(t *rapid.T, version int16, limits *fakeLimits) {
 	x := fastExchange(kmsg.Produce, version)
+	if limits != nil {
+		x.Limits = limits
+	}
 	req := kmsg.NewPtrProduceRequest()
 	generator{t: t, bad: true, tags: true}.fill(reflect.ValueOf(req).Elem())
 	req.SetVersion(version)
@@ -34,7 +44,7 @@ func checkProduce(t *rapid.T, version int16) {
 	body := encode(req)
 	before := bytes.Clone(body)
 
-	wantReq, wantRows, local := editProduce(x, req)
+	wantReq, wantRows, wantParts, local := editProduce(x, req)
 	plan, err := mapProduce(x, body)
 	if err != nil {
 		t.Fatalf("map: %v", err)
@@ -64,7 +74,7 @@ func checkProduce(t *rapid.T, version int16) {
 	if err != nil {
 		t.Fatalf("unmap: %v", err)
 	}
-	equal(t, "response", encode(unmapProduceSlowly(x, resp, wantRows)), got)
+	equal(t, "response", encode(unmapProduceSlowly(x, resp, wantRows, wantParts)), got)
 }
 
 type slowRow struct {
@@ -73,16 +83,19 @@ type slowRow struct {
 }
 
 // editProduce does to the struct what mapProduce does to the bytes.
-func editProduce(x *Exchange, req *kmsg.ProduceRequest) (*kmsg.ProduceRequest, []slowRow, bool) {
+func editProduce(x *Exchange, req *kmsg.ProduceRequest) (_ *kmsg.ProduceRequest, rows []slowRow, parts []kmsg.ProduceResponseTopic, local bool) {
 	dropUnknownTags(reflect.ValueOf(req))
+	full := x.Limits != nil && x.Limits.Full()
+	texts := maxTexts
 	badTxn := req.TransactionID != nil && *req.TransactionID == ""
-	var rows []slowRow
 	var kept []kmsg.ProduceRequestTopic
 	for slot, topic := range req.Topics {
 		code := int16(0)
 		switch {
 		case badTxn:
 			code = 42
+		case full:
+			code = 44
 		case x.Version >= 13:
 			if len(x.ownTopics([]topicID{topic.TopicID})) == 0 {
 				code = 100
@@ -93,32 +106,58 @@ func editProduce(x *Exchange, req *kmsg.ProduceRequest) (*kmsg.ProduceRequest, [
 			}
 		}
 		if code != 0 {
-			rows = append(rows, slowRow{slot, refusedProduce(topic, code)})
+			rows = append(rows, slowRow{slot, refusedProduce(x, topic, code, &texts)})
 			continue
 		}
+		small, large := splitLarge(x, topic)
+		if len(large.Partitions) > 0 && len(small.Partitions) == 0 {
+			rows = append(rows, slowRow{slot, refusedProduce(x, large, 10, &texts)})
+			continue
+		}
+		if len(large.Partitions) > 0 {
+			parts = append(parts, refusedProduce(x, large, 10, &texts))
+		}
+		topic = small
 		topic.Topic = x.Space.Physical(tenancy.KindTopic, topic.Topic)
 		kept = append(kept, topic)
 	}
-	local := badTxn || len(req.Topics) > 0 && len(kept) == 0
+	local = badTxn || full || len(req.Topics) > 0 && len(kept) == 0
 	if id := req.TransactionID; id != nil && *id != "" {
 		req.TransactionID = new(x.Space.Physical(tenancy.KindTxn, *id))
 	}
 	req.Topics = kept
-	return req, rows, local
+	return req, rows, parts, local
 }
 
-func refusedProduce(topic kmsg.ProduceRequestTopic, code int16) kmsg.ProduceResponseTopic {
+// splitLarge parts the partitions with too large batches from the others.
+func splitLarge(x *Exchange, topic kmsg.ProduceRequestTopic) (small, large kmsg.ProduceRequestTopic) {
+	most := x.bounds().MessageBytes
+	isLarge := func(p kmsg.ProduceRequestTopicPartition) bool { return most > 0 && int64(len(p.Records)) > most }
+	small, large = topic, topic
+	small.Partitions = slices.DeleteFunc(slices.Clone(topic.Partitions), isLarge)
+	large.Partitions = slices.DeleteFunc(slices.Clone(topic.Partitions), func(p kmsg.ProduceRequestTopicPartition) bool { return !isLarge(p) })
+	return small, large
+}
+
+func refusedProduce(x *Exchange, topic kmsg.ProduceRequestTopic, code int16, texts *int) kmsg.ProduceResponseTopic {
 	row := kmsg.NewProduceResponseTopic()
 	row.Topic, row.TopicID = topic.Topic, topic.TopicID
 	for _, p := range topic.Partitions {
 		rp := kmsg.NewProduceResponseTopicPartition()
 		rp.Partition, rp.ErrorCode, rp.BaseOffset, rp.LogAppendTime, rp.LogStartOffset = p.Partition, code, -1, -1, -1
+		if (code == 10 || code == 44) && x.Version >= 8 && *texts > 0 {
+			*texts--
+			rp.ErrorMessage = x.storageText()
+			if code == 10 {
+				rp.ErrorMessage = batchText(len(p.Records), int(x.bounds().MessageBytes))
+			}
+		}
 		row.Partitions = append(row.Partitions, rp)
 	}
 	return row
 }
 
-func unmapProduceSlowly(x *Exchange, resp *kmsg.ProduceResponse, rows []slowRow) *kmsg.ProduceResponse {
+func unmapProduceSlowly(x *Exchange, resp *kmsg.ProduceResponse, rows []slowRow, parts []kmsg.ProduceResponseTopic) *kmsg.ProduceResponse {
 	dropUnknownTags(reflect.ValueOf(resp))
 	for i := range resp.Topics {
 		topic := &resp.Topics[i]
@@ -131,9 +170,21 @@ func unmapProduceSlowly(x *Exchange, resp *kmsg.ProduceResponse, rows []slowRow)
 			}
 		}
 	}
+	var orphans []kmsg.ProduceResponseTopic
+	for _, part := range parts {
+		i := slices.IndexFunc(resp.Topics, func(t kmsg.ProduceResponseTopic) bool {
+			return x.Version >= 13 && t.TopicID == part.TopicID || x.Version < 13 && t.Topic == part.Topic
+		})
+		if i < 0 {
+			orphans = append(orphans, part)
+			continue
+		}
+		resp.Topics[i].Partitions = append(resp.Topics[i].Partitions, part.Partitions...)
+	}
 	for _, r := range rows {
 		resp.Topics = slices.Insert(resp.Topics, min(r.slot, len(resp.Topics)), r.row)
 	}
+	resp.Topics = append(resp.Topics, orphans...)
 	for i := range resp.Brokers {
 		b := &resp.Brokers[i]
 		b.Host, b.Port = x.Address(b.NodeID)

@@ -3,6 +3,7 @@ package rewrite
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -19,6 +20,7 @@ type Pool interface {
 	TopicNames(ctx context.Context, asker tenancy.Namespace, ids [][16]byte) map[[16]byte]string
 	LearnTopic(id [16]byte, name string)
 	ListTopics(ctx context.Context, prefix string) ([]string, error)
+	CountPartitions(ctx context.Context, prefix string) (map[string]int, error)
 	AwaitTopics(ctx context.Context, names []string)
 }
 
@@ -56,6 +58,7 @@ type Session struct {
 	Guard     Guard  // what the ACLs allow; nil: everything
 	Pool      Pool
 	Store     Store
+	Limits    Limits // nil: there are none
 	// Address is where this client reaches a node of the pool: the gateway's own host and port.
 	Address func(node int32) (host string, port int32)
 	// Foreign says whether a broker's text names something that is not this instance's:
@@ -67,6 +70,7 @@ type Session struct {
 	// the pool's default partitions and replicas.
 	AutoCreate bool
 
+	turns    atomic.Int32 // that this session has of Limits.Turn
 	oddOnce  sync.Once
 	oddNames []string // by namesOddAlias
 

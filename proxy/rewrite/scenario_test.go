@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/tools/txtar"
 
+	"weir/quota"
 	"weir/tenancy"
 )
 
@@ -25,6 +26,9 @@ import (
 //	What this shows, in words.
 //	versions: 0-2,4
 //	alias: topic bills = legacy_bills            optional, any number; with "read-only" behind it a share
+//	limit: topics 3                              optional, any number; of groups there are none yet.
+//	                                             "limit: full" is too much storage
+//	refused: topics                              optional: the limits that are noted to have refused something
 //
 //	-- pool --       optional {"topics": [physical names], "answers": {"<key>": response}};
 //	                 without it the pool holds acme.orders, acme.payments, other.orders
@@ -65,6 +69,10 @@ type scenario struct {
 	err      string
 	guard    *fakeGuard // nil: everything is allowed
 	aliases  []tenancy.Alias
+	limited  bool
+	bounds   quota.Bounds
+	full     bool
+	refused  []tenancy.LimitName
 	files    map[string]string
 }
 
@@ -86,6 +94,7 @@ func (s scenario) run(t *testing.T, version int16) {
 		x.Guard = s.guard
 	}
 	x.Space = tenancy.NewNamespace("acme", s.aliases...)
+	defer s.limit(t, x)()
 	if store, ok := x.Store.(*fakeStore); ok {
 		defer s.stock(t, store)()
 	}
@@ -230,6 +239,7 @@ func loadScenarios(t testing.TB) []scenario {
 					s.guard.guardLine(t, rule, head == "allow-only:")
 				}
 			}
+			s.limitLine(t, line)
 			if alias, ok := strings.CutPrefix(line, "alias:"); ok {
 				s.aliases = append(s.aliases, parseAlias(t, path, alias))
 			}

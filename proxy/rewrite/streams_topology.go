@@ -32,11 +32,14 @@ func mapTopology(x *Exchange, t *topology) (code int16, msg *string) {
 		return code, msg
 	}
 	for i := range t.Subtopologies {
-		if code, msg := checkSubtopology(&t.Subtopologies[i]); code != 0 {
+		if code, msg := x.checkSubtopology(&t.Subtopologies[i]); code != 0 {
 			return code, msg
 		}
 	}
 	if code, msg := checkCreatable(x, t); code != 0 {
+		return code, msg
+	}
+	if code, msg := x.topologyFits(t); code != 0 {
 		return code, msg
 	}
 	for i := range t.Subtopologies {
@@ -110,7 +113,7 @@ func invalidTopology(format string, args ...any) (code int16, msg *string) {
 // match the whole pool's topics should a broker learn to read them, numbers that
 // point beyond a list (a broker would fail over them), and new topics by the
 // policy for CreateTopics. Zero partitions are as many as the sources have.
-func checkSubtopology(s *subtopology) (code int16, msg *string) {
+func (x *Exchange) checkSubtopology(s *subtopology) (code int16, msg *string) {
 	if len(s.SourceTopicRegex) > 0 {
 		return codeInvalidRequest, new("Regular expressions for source topics are not supported yet.")
 	}
@@ -127,7 +130,7 @@ func checkSubtopology(s *subtopology) (code int16, msg *string) {
 	}
 	eachInternal(s, func(info *kmsg.TopicInfo) {
 		if code == 0 {
-			code, msg = checkInternal(info)
+			code, msg = x.checkInternal(info)
 		}
 	})
 	return code, msg
@@ -140,7 +143,7 @@ func pointInto(places []int16, n int) bool {
 
 // checkInternal holds a topic that the broker may create against the policy for
 // new topics.
-func checkInternal(info *kmsg.TopicInfo) (code int16, msg *string) {
+func (x *Exchange) checkInternal(info *kmsg.TopicInfo) (code int16, msg *string) {
 	switch {
 	case info.NumPartitions < 0:
 		return invalidTopology("Internal topic %s must have a positive number of partitions or 0, not %d.", info.Topic, info.NumPartitions)
@@ -150,7 +153,7 @@ func checkInternal(info *kmsg.TopicInfo) (code int16, msg *string) {
 		return invalidTopology("Internal topic %s: replication factor must be positive, 0 or -1, not %d", info.Topic, info.ReplicationFactor)
 	}
 	for _, c := range info.Configs {
-		if code, why := checkConfig(kmsg.ConfigResourceTypeTopic, c.Key, &c.Value); code != 0 {
+		if code, why := x.checkConfig(kmsg.ConfigResourceTypeTopic, c.Key, &c.Value); code != 0 {
 			return invalidTopology("Internal topic %s: %s", info.Topic, *why)
 		}
 	}

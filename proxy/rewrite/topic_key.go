@@ -48,13 +48,14 @@ type verdicts struct {
 	most    int               // topics in the list
 	at      int               // the next one
 	codes   []uint8           // of each, all below 128; nil: all are 0
+	replay  bool              // codes are known in dry walks too
 	unknown []topicID         // dry only: ids that this connection has not used yet
 }
 
 // start rewinds; the dry walk forgets what an earlier one found.
 func (v *verdicts) start(most int, dry bool) {
 	v.most, v.at, v.unknown = most, 0, nil
-	if dry {
+	if dry && !v.replay {
 		clear(v.codes)
 	}
 }
@@ -63,10 +64,18 @@ func (v *verdicts) start(most int, dry bool) {
 // returns the code with which it is refused. A nil name means that the topic is
 // called by its id.
 func (v *verdicts) mapTopic(x *Exchange, p *passage, at int, name []byte, id topicID) (code int16) {
+	if code = v.next(x, p, name, id); code == 0 && name != nil && p.in.err == nil {
+		p.mapName(x.Space, tenancy.KindTopic, at, name)
+	}
+	return code
+}
+
+// next is mapTopic without the map.
+func (v *verdicts) next(x *Exchange, p *passage, name []byte, id topicID) (code int16) {
 	if p.in.err != nil {
 		return 0
 	}
-	if p.fresh.dry {
+	if p.fresh.dry && !v.replay {
 		if code = v.judge(x, name, id); code != 0 && v.codes == nil {
 			v.codes = make([]uint8, v.most)
 		}
@@ -77,9 +86,6 @@ func (v *verdicts) mapTopic(x *Exchange, p *passage, at int, name []byte, id top
 		code = int16(v.codes[v.at])
 	}
 	v.at++
-	if code == 0 && name != nil {
-		p.mapName(x.Space, tenancy.KindTopic, at, name)
-	}
 	return code
 }
 

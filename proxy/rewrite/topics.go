@@ -14,6 +14,7 @@ import (
 const (
 	codeUnknownTopic    int16 = 3   // UNKNOWN_TOPIC_OR_PARTITION
 	codeNoLeader        int16 = 5   // LEADER_NOT_AVAILABLE
+	codeNotAvailable    int16 = 15  // COORDINATOR_NOT_AVAILABLE
 	codeInvalidTopic    int16 = 17  // INVALID_TOPIC_EXCEPTION
 	codeTopicDenied     int16 = 29  // TOPIC_AUTHORIZATION_FAILED
 	codeClusterDenied   int16 = 31  // CLUSTER_AUTHORIZATION_FAILED

@@ -142,11 +142,14 @@ func (c *cursor) str() []byte {
 	return b
 }
 
-// records steps over a records field, which may be null, without a look inside.
-func (c *cursor) records() {
-	if n := c.length(4); n > 0 {
+// records steps over a records field, which may be null, without a look inside, and
+// returns its size.
+func (c *cursor) records() int {
+	n := c.length(4)
+	if n > 0 {
 		c.skip(n)
 	}
+	return n
 }
 
 // tags reads the number of tagged fields that follow (KIP-482); 0 if the
