@@ -16,6 +16,7 @@ import (
 func TestMetricsAreDocumented(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	m := newMetrics(reg)
+	newMemory(0, nil, nil).observed(reg)
 	quota.New(quota.Config{Registry: reg})
 	m.closed.WithLabelValues(reasonClientGone)
 	m.refusals.WithLabelValues(reasonFull)
