@@ -20,8 +20,9 @@ const (
 	minutesKept   = time.Hour
 
 	throttlesTimeout = 2 * time.Second // of one step, as tenancy's
-	// maxThrottlePages is how many tables one pipeline writes, of some 10 KB each.
-	maxThrottlePages = 200
+	// pipelineRows is about how many rows one pipeline writes, of some 200 bytes each:
+	// those of a thousand busy instances.
+	pipelineRows = 10_000
 )
 
 // ThrottleStore keeps in Redis who was throttled, of all gateways. Any goroutine.
@@ -77,15 +78,19 @@ func (p throttlePage) key() string {
 	return "weir:{" + string(p.id) + "}:throttles:" + p.start.UTC().Format(layout)
 }
 
-// write keeps pages of this gateway, in a round trip for each maxThrottlePages. Some
-// may have been written when it fails.
+// write keeps pages of this gateway, in a round trip for each pipelineRows. Some may
+// have been written when it fails.
 func (s *ThrottleStore) write(ctx context.Context, pages []throttlePage) error {
 	for len(pages) > 0 {
-		some := pages[:min(len(pages), maxThrottlePages)]
-		if err := s.writeSome(ctx, some); err != nil {
+		n, rows := 0, 0
+		for n < len(pages) && rows < pipelineRows {
+			rows += len(pages[n].rows)
+			n++
+		}
+		if err := s.writeSome(ctx, pages[:n]); err != nil {
 			return fmt.Errorf("keeping %d tables of throttles: %w", len(pages), err)
 		}
-		pages = pages[len(some):]
+		pages = pages[n:]
 	}
 	return nil
 }
