@@ -109,7 +109,7 @@ func limitMistakes(b api.ChangeLimits) (all []api.FieldError) {
 			all = append(all, api.FieldError{Location: fmt.Sprintf("body.limits.%.80s", text), Message: "is none of " + joined(tenancy.LimitNames())})
 		case v != nil:
 			if err := stored(*v).Check(name); err != nil {
-				all = append(all, api.FieldError{Location: at, Message: err.Error()})
+				all = append(all, api.FieldError{Location: at, Message: strings.TrimPrefix(err.Error(), text+" ")})
 			}
 		}
 	}

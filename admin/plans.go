@@ -192,12 +192,16 @@ func (s *server) affectedInstance(ctx context.Context, v *tenancy.View, tighter 
 		return nil, true
 	}
 	used := s.usage(ctx, v.Instance)
+	known = true
 	for _, c := range mine {
 		name := tenancy.LimitName(c.Limit)
+		if _, ok := used[name]; !ok {
+			known = false
+		}
 		one := changes(bounds{name: c.Old}, bounds{name: c.New}, used)[0]
 		if one.WouldThrottle || one.WouldRefuse {
 			found = append(found, api.AffectedInstance{Instance: string(v.Instance.ID), LimitChange: one})
 		}
 	}
-	return found, used != nil
+	return found, known
 }

@@ -108,7 +108,8 @@ type planBook struct {
 func (b *planBook) renew() {
 	all := make(map[string]tenancy.Limits, len(b.file))
 	for plan, limits := range b.file {
-		merged := maps.Clone(limits)
+		merged := tenancy.Limits{}
+		maps.Copy(merged, limits)
 		maps.Copy(merged, b.set(plan))
 		all[plan] = merged
 	}

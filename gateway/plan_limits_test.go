@@ -78,7 +78,10 @@ func TestPlanBook(t *testing.T) {
 	delete(set, "standard")
 	b.renew()
 	wantLimits("standard", file["standard"])
-	wantLimits("free", tenancy.Limits(nil))
+	wantLimits("free", tenancy.Limits{})
+	set["free"] = tenancy.Limits{tenancy.LimitGroups: {Value: 4}}
+	b.renew()
+	wantLimits("free", set["free"])
 	for range 3 {
 		wantLimits("gone", nil)
 	}

@@ -43,6 +43,8 @@ type grammar struct {
 	Host     hostCmds     `cmd:"" help:"Manage the host names of an instance's own."`
 	Network  networkCmds  `cmd:"" help:"Say from where an instance may be reached."`
 	ACL      aclCmds      `cmd:"" name:"acl" help:"Say what the users of an instance may do."`
+	Quota    quotaCmds    `cmd:"" help:"Say what an instance, or a user or client id within it, may use."`
+	Plan     planCmds     `cmd:"" help:"Say what the instances of a plan may use."`
 	Throttle throttleCmds `cmd:"" help:"See who had to wait for a limit, and why."`
 
 	ClientCA       clientCACmds       `cmd:"" name:"client-ca" help:"Let clients prove who they are by certificates."`

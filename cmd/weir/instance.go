@@ -19,6 +19,7 @@ type instanceCmds struct {
 	Create instanceCreateCmd `cmd:"" help:"Create an instance and the files to connect to it."`
 	List   instanceListCmd   `cmd:"" help:"List instances."`
 	Get    instanceGetCmd    `cmd:"" help:"Show one instance."`
+	Set    instanceSetCmd    `cmd:"" help:"Give an instance another plan."`
 	Delete instanceDeleteCmd `cmd:"" help:"Delete an instance with all its topics and groups."`
 }
 
