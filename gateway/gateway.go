@@ -84,6 +84,7 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	for _, cfg := range a.pools {
 		cfg.Log = a.log
 		cfg.Owners = func() upstream.Owner { return p.directory.Owners(cfg.Name) }
+		cfg.Sampled = func(h *upstream.Holdings) { p.proxy.Sampled(cfg.Name, h) } // runs after compose
 		pool, err := upstream.NewPool(cfg)
 		if err != nil {
 			return nil, fmt.Errorf("pool %s: %w", cfg.Name, err)
@@ -110,6 +111,7 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	p.directory.Watch(a.proxy.Auth.Prepare)
 	limiter := p.limiter(a, id, registry)
 	a.proxy.Quota, a.admin.Throttles = limiter, limiter
+	a.proxy.Leases = p.store
 	a.proxy.MissingIdentity = identities.Wanted
 	a.proxy.Registry, a.proxy.Log = registry, a.log
 	a.proxy.Refusals, a.proxy.Gateway = p.store, id

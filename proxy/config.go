@@ -21,6 +21,7 @@ type Config struct {
 	Store     rewrite.Store             // for keys that manage users, ACLs and quotas
 	Pools     map[string]*upstream.Pool // by name
 	Quota     *quota.Limiter            // nil: nobody is held to anything
+	Leases    Leases                    // nil: this is the only gateway
 	// Sealer opens the keys of instances' own certificates and the passwords of
 	// their principals. nil: there are none.
 	Sealer *tenancy.Sealer

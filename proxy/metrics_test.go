@@ -17,7 +17,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	m := newMetrics(reg)
 	newMemory(0, nil, nil).observed(reg)
-	quota.New(quota.Config{Registry: reg})
+	newHardLimits(Config{Registry: reg, Quota: quota.New(quota.Config{Registry: reg})})
 	m.closed.WithLabelValues(reasonClientGone)
 	m.refusals.WithLabelValues(reasonFull)
 	families, err := reg.Gather()

@@ -34,6 +34,7 @@ type Server struct {
 	conns     registry
 	lobby     *lobby
 	memory    *memory
+	hard      *hardLimits // nil: nobody is held to any
 	refusals  *refusals
 	log       *closedLog
 	lastID    atomic.Uint64
@@ -61,6 +62,7 @@ func New(cfg Config) (*Server, error) {
 		metrics: newMetrics(cfg.Registry),
 		lobby:   newLobby(cfg.MaxHandshakes),
 		memory:  newMemory(cfg.Memory, cfg.Quota, cfg.Log),
+		hard:    newHardLimits(cfg),
 	}
 	s.refusals, s.log = newRefusals(cfg.Refusals, cfg.Gateway, s.metrics), newClosedLog(cfg.Log)
 	s.conns.init()

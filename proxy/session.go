@@ -75,6 +75,7 @@ func (c *conn) openSession() error {
 		Foreign:    c.srv.foreign(view.Instance.ID, c.pool),
 		Registered: c.srv.registered,
 		AutoCreate: c.srv.cfg.AutoCreateTopics,
+		Limits:     c.srv.hard.session(view.Instance, c.pool, c.principal.User),
 	}
 	c.node = c.route.node
 	c.srv.memory.join(c, view.Instance.ID)

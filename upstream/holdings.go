@@ -51,12 +51,15 @@ func (h *Holdings) Of(id tenancy.InstanceID) (Holding, bool) {
 	return h.of[id], true
 }
 
-// HasGroup reports whether a group of an instance, by its physical name, was there.
-func (h *Holdings) HasGroup(id tenancy.InstanceID, physical string) bool {
+// GroupHash stands for a group's physical name in all samples of one pool. Not of a nil h.
+func (h *Holdings) GroupHash(physical string) uint64 { return maphash.String(h.seed, physical) }
+
+// HasGroup reports whether an instance's group of that hash was there.
+func (h *Holdings) HasGroup(id tenancy.InstanceID, hash uint64) bool {
 	if h == nil {
 		return false
 	}
-	_, ok := slices.BinarySearch(h.of[id].groups, maphash.String(h.seed, physical))
+	_, ok := slices.BinarySearch(h.of[id].groups, hash)
 	return ok
 }
 

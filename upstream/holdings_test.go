@@ -82,7 +82,7 @@ func TestHoldings(t *testing.T) {
 			if diff := cmp.Diff(want, h.of, cmpopts.IgnoreUnexported(Holding{})); diff != "" || size == 0 {
 				t.Errorf("%d bytes, (-want +got):\n%s", size, diff)
 			}
-			if !h.HasGroup("a", "a.group") || h.HasGroup("a", "a.other") || h.HasGroup("b", "a.group") {
+			if hash := h.GroupHash("a.group"); !h.HasGroup("a", hash) || h.HasGroup("a", h.GroupHash("a.other")) || h.HasGroup("b", hash) {
 				t.Error("the groups are not those that there are")
 			}
 			if none, ok := h.Of("c"); !ok || none.Topics != 0 {
@@ -94,7 +94,7 @@ func TestHoldings(t *testing.T) {
 
 func TestNoHoldingsYet(t *testing.T) {
 	var h *Holdings
-	if _, ok := h.Of("a"); ok || h.HasGroup("a", "a.g") {
+	if _, ok := h.Of("a"); ok || h.HasGroup("a", 1) {
 		t.Error("something is held before the first sample")
 	}
 }
