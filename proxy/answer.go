@@ -103,10 +103,12 @@ func (c *conn) write(p *pending, body [][]byte) error {
 	size := wire.Size(body)
 	c.head = wire.AppendResponse(c.head[:0], p.key, p.version, p.correlation, size)
 	c.srv.metrics.response(size)
+	throttle := c.throttle(p, body, len(c.head)+size)
 	c.raw.hold()
 	err := c.out.Write(c.head, body)
 	if ferr := c.raw.flush(); err == nil {
 		err = ferr
 	}
+	c.charged(p, len(c.head)+size, throttle)
 	return err
 }

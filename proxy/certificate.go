@@ -56,6 +56,15 @@ func (c *conn) inspectFirst(begin []byte, size int) error {
 	return c.raw.SetReadDeadline(time.Unix(0, c.frameBy.Load()))
 }
 
+// holdFirst is hold for such a request. Limits know whose it is when it has begun
+// the session.
+func (c *conn) holdFirst(begin []byte, size int) error {
+	if err := c.awaitMemory(begin, size); err != nil || size <= preAuthFrame {
+		return err
+	}
+	return c.raw.SetReadDeadline(time.Unix(0, c.frameBy.Load()))
+}
+
 // certifiedIdle reports whether a client that has proved itself says nothing in the
 // time that a handshake has: it keeps a connection for later, as Java's do.
 func (c *conn) certifiedIdle(err error) bool {

@@ -15,6 +15,7 @@ import (
 	"weir/auth"
 	"weir/proxy/rewrite"
 	"weir/proxy/wire"
+	"weir/quota"
 	"weir/tenancy"
 	"weir/upstream"
 )
@@ -64,6 +65,8 @@ type conn struct {
 	mechanism string // that it chose, likewise
 	sess      *rewrite.Session
 	pool      *upstream.Pool
+	side      *side  // what its instance may always send; nil: nobody is held to anything
+	release   func() // of what enterInstance took; nil: nothing
 	in        *wire.Reader
 	mem       connMemory // what all of the connection's frames take
 
@@ -73,6 +76,7 @@ type conn struct {
 	expires time.Time          // when the session ends unless re-authenticated; zero: never
 	reauth  *auth.Conversation // re-authentication under way (KIP-368)
 	node    int32              // that links go to: the route's, or what the first link to AnyNode got
+	purse   purse
 
 	leaveBy   atomic.Int64               // unix nanoseconds until which a drained connection may look for a quiet moment; 0: not drained
 	open      atomic.Bool                // the session has begun
@@ -82,6 +86,8 @@ type conn struct {
 	frameBy   atomic.Int64               // unix nanoseconds until which the request that is arriving must be there; 0: none is
 	links     sync.WaitGroup
 
+	mutedUntil atomic.Int64 // unix nanoseconds until which what comes is not read (KIP-219); 0: not muted
+
 	mu      sync.Mutex
 	changed *sync.Cond // queue became shorter, or the connection is closing
 	queue   []*pending // requests without an answer yet, in order; who answers the head owns out
@@ -89,8 +95,9 @@ type conn struct {
 	link    *link      // nil while no broker is needed
 	why     error      // why the connection is being closed; the first reason counts
 
-	out  *wire.Writer // owned by who answers the head of queue
-	head []byte       // scratch for response headers; same owner
+	out  *wire.Writer   // owned by who answers the head of queue
+	head []byte         // scratch for response headers; same owner
+	owed quota.Decision // of work on answers that have left, for the next one; same owner
 }
 
 // pending is one request that waits for its turn to be answered.
@@ -101,6 +108,7 @@ type pending struct {
 	answer       [][]byte // the answer's body, once ready
 	ready        bool
 	held         int // bytes of memory until it has been answered
+	tab
 }
 
 func newConn(ctx context.Context, s *Server, l *listener, raw net.Conn) *conn {
@@ -121,6 +129,7 @@ func (c *conn) run() error {
 	c.close(err)
 	c.links.Wait()
 	c.settle()
+	c.leaveInstance()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.why
@@ -152,7 +161,7 @@ func (c *conn) begin() error {
 	}
 	c.srv.cfg.Auth.Entered(c.principal, c.peer(), c.paid)
 	c.srv.lobby.leave(c)
-	c.in.Inspect = c.inspect
+	c.in.Inspect, c.in.Charge = c.inspect, c.hold
 	if err := c.openSession(); err != nil {
 		return err
 	}
@@ -191,6 +200,9 @@ func (c *conn) readEnded(err error) error {
 func (c *conn) next() ([]byte, error) {
 	if first := c.first; first != nil {
 		c.first = nil
+		if err := c.charge(first, len(first)); err != nil {
+			return nil, err
+		}
 		c.arrived()
 		return first, nil
 	}
@@ -236,15 +248,13 @@ func (c *conn) arrived() {
 // inspect refuses large frames of small requests before they are read, and
 // notes until when the others must be there.
 func (c *conn) inspect(begin []byte, size int) error {
+	c.purse.begun = time.Now()
 	takes := c.srv.cfg.FrameGrace + time.Duration(size)*time.Second/frameRate
-	c.frameBy.Store(time.Now().Add(takes).UnixNano())
+	c.frameBy.Store(c.purse.begun.Add(takes).UnixNano())
 	if key := int16(begin[0])<<8 | int16(begin[1]); key != int16(kmsg.Produce) && size > controlFrame {
 		return closef(reasonFrameSize, "%s request of %d bytes, at most %d are allowed", kmsg.NameForKey(key), size, controlFrame)
 	}
-	if err := c.charge(begin, size); err != nil {
-		return err
-	}
-	return c.awaitMemory(begin, size)
+	return nil
 }
 
 // tidy gives back what an idle connection holds: the broker connection, so that

@@ -19,7 +19,7 @@ func (c *conn) exchange(frame []byte) error {
 		return &closing{reason: reasonMalformed, err: err}
 	}
 	c.srv.metrics.request(h.Key, len(frame))
-	p := &pending{key: h.Key, version: h.Version, correlation: h.Correlation}
+	p := &pending{key: h.Key, version: h.Version, correlation: h.Correlation, tab: c.purse.tab}
 	api, known := rewrite.Lookup(h.Key, h.Version)
 	switch kmsg.Key(h.Key) {
 	case kmsg.ApiVersions:
@@ -37,10 +37,11 @@ func (c *conn) exchange(frame []byte) error {
 		return &closing{reason: reasonExpired, fix: "the client must re-authenticate (KIP-368) before its session ends"}
 	}
 
-	plan, err := api.Plan(c.exchangeOf(h), body)
+	plan, err := api.Plan(c.exchangeOf(h, p), body)
 	if err != nil {
 		return c.alarmed(err)
 	}
+	c.mapped(p)
 	if plan.Request == nil {
 		if plan.Silent {
 			return nil
@@ -52,7 +53,11 @@ func (c *conn) exchange(frame []byte) error {
 		return c.askAsGateway(h, p, plan)
 	}
 	c.awaitFetch(h, plan)
+	p.lowerFetch(plan.Request)
 	err = c.forward(h, p, plan)
+	if err == nil && plan.Silent {
+		c.unanswered(p)
+	}
 	if reason, _ := reasonOf(err); err != nil && reason == reasonUnreachable { // nothing was sent
 		if answer, ok := rewrite.Unreachable(h.Key, h.Version, body); ok {
 			c.srv.cfg.Log.Debug("coordinator is unreachable", "conn", c.id, "err", err)
@@ -63,7 +68,7 @@ func (c *conn) exchange(frame []byte) error {
 }
 
 // exchangeOf is what the request's rewrite sees of it.
-func (c *conn) exchangeOf(h wire.RequestHeader) *rewrite.Exchange {
+func (c *conn) exchangeOf(h wire.RequestHeader, p *pending) *rewrite.Exchange {
 	switch {
 	case h.ClientID == nil:
 		c.client = nil
@@ -71,7 +76,11 @@ func (c *conn) exchangeOf(h wire.RequestHeader) *rewrite.Exchange {
 		id := string(h.ClientID)
 		c.client = &id
 	}
-	return &rewrite.Exchange{Session: c.sess, Ctx: c.ctx, Key: h.Key, Version: h.Version, ClientID: c.client}
+	x := &rewrite.Exchange{Session: c.sess, Ctx: c.ctx, Key: h.Key, Version: h.Version, ClientID: c.client}
+	if p.scope != nil {
+		x.Mutations = p
+	}
+	return x
 }
 
 // unsupported closes: for a key or version that was not advertised Kafka does the same.

@@ -49,6 +49,7 @@ const (
 
 	tryUsers    = "weir user list INSTANCE"
 	tryInstance = "weir instance get INSTANCE"
+	tryQuota    = "weir quota get INSTANCE"
 	tryCAs      = "weir client-ca list INSTANCE"
 )
 
@@ -83,6 +84,8 @@ var explanations = map[string]Explanation{ //nolint:gochecknoglobals // read-onl
 	reasonHost:           {Text: "the host name that the client had connected to was taken from INSTANCE", Fix: "connect to one that the instance has", Try: "weir host list INSTANCE"},
 	reasonNames:          {Text: "an alias that the connection knew was taken away", Fix: fixNone, Try: "weir alias list INSTANCE"},
 	reasonNetwork:        {Text: "INSTANCE does not allow ADDRESS", Fix: "allow the address, or connect from one of the instance's networks", Try: "weir network allow INSTANCE ADDRESS"},
+	reasonAttempts:       {Text: "INSTANCE has more new connections a second than its limit connection_attempts_per_second", Fix: "let its clients keep their connections rather than open new ones, or raise the limit", Try: tryQuota},
+	reasonConnections:    {Text: "INSTANCE has as many connections as its limit allows", Fix: "close some that are not needed, or raise the limit connections", Try: tryQuota},
 	reasonWrongPool:      {Text: "the port is a broker of another pool than the instance's", Fix: "connect to the bootstrap address", Try: tryInstance},
 	reasonNoPool:         {Text: "the instance's pool is not configured on this gateway", Fix: "add it to pools in weir.yaml of every gateway"},
 	reasonIdentity:       {Text: "the pool does not let INSTANCE in: its own principal is missing there", Fix: fixRetry},

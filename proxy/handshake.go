@@ -25,7 +25,7 @@ const failureDelay = 100 * time.Millisecond
 func (c *conn) handshake() error {
 	var conv *auth.Conversation
 	if c.certified != nil {
-		c.in.Inspect = c.inspectFirst
+		c.in.Inspect, c.in.Charge = c.inspectFirst, c.holdFirst
 	}
 	for {
 		frame, err := c.in.Next(c.firstLimit())

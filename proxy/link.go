@@ -145,6 +145,9 @@ func (c *conn) answers(l *link) error {
 
 // answerOf makes the client's answer of the broker's.
 func (c *conn) answerOf(p *pending, node int32, frame []byte) ([][]byte, error) {
+	if p.timed {
+		p.began = time.Now().UnixNano()
+	}
 	correlation, body, err := wire.ParseResponse(frame, p.key, p.version)
 	if err == nil && correlation != p.correlation {
 		err = fmt.Errorf("correlation id %d, want %d", correlation, p.correlation)

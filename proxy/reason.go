@@ -38,6 +38,8 @@ const (
 	reasonNames          = "aliases-changed"
 	reasonNetwork        = string(auth.ReasonNetwork)
 	reasonHost           = "host-name-removed"
+	reasonAttempts       = "connection-rate"
+	reasonConnections    = "too-many-connections"
 	reasonWrongPool      = "wrong-pool"
 	reasonNoPool         = "pool-unknown"
 	reasonUnreachable    = "broker-unreachable"

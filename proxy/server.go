@@ -35,6 +35,7 @@ type Server struct {
 	lobby     *lobby
 	memory    *memory
 	hard      *hardLimits // nil: nobody is held to any
+	sides     sides
 	refusals  *refusals
 	log       *closedLog
 	lastID    atomic.Uint64

@@ -77,6 +77,9 @@ func (c *conn) openSession() error {
 		AutoCreate: c.srv.cfg.AutoCreateTopics,
 		Limits:     c.srv.hard.session(view.Instance, c.pool, c.principal.User),
 	}
+	if err := c.enterInstance(); err != nil {
+		return err
+	}
 	c.node = c.route.node
 	c.srv.memory.join(c, view.Instance.ID)
 	c.srv.conns.own(c)

@@ -51,6 +51,10 @@ func (c *conn) hello(serverName string) error {
 		c.raw.mute()
 		return err
 	}
+	if err := c.knock(c.route.instance); err != nil {
+		c.raw.mute()
+		return err
+	}
 	paid, why := c.srv.cfg.Auth.Enter(c.peer())
 	if c.paid = paid; why != "" {
 		c.raw.mute()

@@ -1,6 +1,10 @@
 package rewrite
 
-import "github.com/twmb/franz-go/pkg/kmsg"
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"weir/tenancy"
+)
 
 // DeleteTopics (20). 1: throttle; 4: flexible; 5: error texts; 6: by id too,
 // and a struct per topic in place of a name. A topic named by its id that may not
@@ -39,12 +43,14 @@ func deleteTopics(x *Exchange, req *kmsg.DeleteTopicsRequest) (outcome[*kmsg.Del
 
 // deleteTopicNames maps the names of v1-5.
 func deleteTopicNames(x *Exchange, names []string) (asked []string, refused []placed[kmsg.DeleteTopicsResponseTopic]) {
-	return forwardTopics(x, names,
+	asked, refused = forwardTopics(x, names,
 		func(name *string) *string { return name },
 		func(name *string, code int16) kmsg.DeleteTopicsResponseTopic {
 			virtual := *name
 			return refuseDelete(&virtual, topicID{}, x.deleteCode(virtual, code))
 		})
+	return chargeDeletes(x, asked, refused, func(physical string) string { return physical },
+		func(physical string) kmsg.DeleteTopicsResponseTopic { return x.throttledDelete(physical, topicID{}) })
 }
 
 // deleteTopicsByRow maps the rows of v6 in place. An id that is not this
@@ -83,7 +89,19 @@ func deleteTopicsByRow(x *Exchange, req *kmsg.DeleteTopicsRequest) (refused []pl
 		}
 		asked = append(asked, t)
 	}
-	req.Topics = asked
+	req.Topics, refused = chargeDeletes(x, asked, refused,
+		func(t kmsg.DeleteTopicsRequestTopic) string {
+			if t.Topic == nil {
+				return x.Space.Physical(tenancy.KindTopic, owned[t.TopicID])
+			}
+			return *t.Topic
+		},
+		func(t kmsg.DeleteTopicsRequestTopic) kmsg.DeleteTopicsResponseTopic {
+			if t.Topic == nil {
+				return refuseDelete(nil, t.TopicID, codeThrottled)
+			}
+			return x.throttledDelete(*t.Topic, topicID{})
+		})
 	return refused
 }
 

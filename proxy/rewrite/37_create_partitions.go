@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -12,6 +13,13 @@ import (
 // the order of the request (limits_room.go).
 func createPartitions(x *Exchange, req *kmsg.CreatePartitionsRequest) (outcome[*kmsg.CreatePartitionsResponse], error) {
 	asked := make([]kmsg.CreatePartitionsRequestTopic, 0, len(req.Topics))
+	have := x.partitions(func(yield func(string) bool) {
+		for _, t := range req.Topics {
+			if physical, code := x.topic(t.Topic, x.needs.Topic); code == 0 && !yield(physical) {
+				return
+			}
+		}
+	})
 	var refused []placed[kmsg.CreatePartitionsResponseTopic]
 	var space *room
 	if x.bounds().Partitions > 0 {
@@ -32,6 +40,8 @@ func createPartitions(x *Exchange, req *kmsg.CreatePartitionsRequest) (outcome[*
 			row.ErrorCode, row.ErrorMessage = codeAssignment, new("brokers cannot be chosen here; leave the assignment out")
 		case t.Count > maxPartitions:
 			row.ErrorCode, row.ErrorMessage = codePolicyViolation, tooManyPartitions(t.Count)
+		case !req.ValidateOnly && !x.mutate(int(t.Count)-cmp.Or(have[physical], int(t.Count)-1), 3):
+			row.ErrorCode, row.ErrorMessage = codeThrottled, standardText(codeThrottled)
 		default:
 			if row.ErrorCode, row.ErrorMessage = space.grow(physical, t.Count); row.ErrorCode != 0 {
 				break

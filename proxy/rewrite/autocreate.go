@@ -39,6 +39,9 @@ func (x *Exchange) createMissing(rows []kmsg.MetadataResponseTopic) {
 			row.ErrorCode, row.TopicID = codeTopicDenied, topicID{}
 			continue
 		}
+		if x.Mutations != nil && !x.Mutations.Spend(defaultPartitions, true) {
+			continue // unknown for now: clients ask again (as DefaultAutoTopicCreationManager)
+		}
 		t := kmsg.NewCreateTopicsRequestTopic()
 		t.Topic = x.Space.Physical(tenancy.KindTopic, *row.Topic)
 		t.NumPartitions, t.ReplicationFactor = -1, -1

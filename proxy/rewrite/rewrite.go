@@ -88,9 +88,11 @@ type Exchange struct {
 	Key      int16
 	Version  int16
 	ClientID *string
-	needs    Needs           // of the row; set by API.Plan
-	said     []string        // what the request says, and names by mention; set by tripwire.watch
-	words    map[string]bool // of said, once lessSaid needs them
+	// Mutations are what creating and deleting topics is charged to; nil: to nobody.
+	Mutations Mutations
+	needs     Needs           // of the row; set by API.Plan
+	said      []string        // what the request says, and names by mention; set by tripwire.watch
+	words     map[string]bool // of said, once lessSaid needs them
 }
 
 // Plan says what becomes of a request. Exactly one of Answer and Request is not

@@ -31,10 +31,14 @@ const (
 // Reader reads frames: i32 length | body. A read that times out can be resumed
 // by calling Next again; nothing is lost. Not for concurrent use.
 type Reader struct {
-	// Inspect, if set, may refuse or hold up a frame once the header of a request is
-	// there as far as the client id: begin holds at least that much of the size bytes
-	// of the body, or all of them where they are fewer. Nothing is read meanwhile.
+	// Inspect, if set, may refuse a frame once its first bytes are there: begin
+	// holds at least 2 of the size bytes of the body.
 	Inspect func(begin []byte, size int) error
+	// Charge, if set, may refuse or hold up a frame after that, once the header of a
+	// request is there as far as the client id: begin holds at least that much of the
+	// size bytes of the body, or all of them where they are fewer. Nothing is read
+	// meanwhile.
+	Charge func(begin []byte, size int) error
 	// Grow, if set, is asked before the buffer becomes n bytes larger, and may hold
 	// that up; its error is Next's. Shrunk is told when it has become n bytes smaller.
 	// The sum of both is the buffer's size.
@@ -53,8 +57,8 @@ type Reader struct {
 	n     int // bytes of the body that have arrived
 	small int // frames in a row that used little of buf
 
-	inspected bool // the frame that is arriving
-	given     bool // buf holds a frame that Next has returned
+	inspected, charged bool // the frame that is arriving
+	given              bool // buf holds a frame that Next has returned
 }
 
 // NewReader reads frames from src.
@@ -79,7 +83,7 @@ func (r *Reader) Next(limit int) ([]byte, error) {
 			if size < minFrame || uint64(size) > uint64(limit) {
 				return nil, fmt.Errorf("%w: %d bytes announced, %d to %d allowed", ErrFrameSize, int32(size), minFrame, limit)
 			}
-			r.size, r.n, r.inspected = int(size), 0, false
+			r.size, r.n, r.inspected, r.charged = int(size), 0, false, false
 		}
 	}
 	for r.n < r.size {
@@ -99,9 +103,15 @@ func (r *Reader) Next(limit int) ([]byte, error) {
 	return r.buf[:r.size:r.size], nil
 }
 
-// inspect calls Inspect once for each frame.
+// inspect calls Inspect and Charge once for each frame.
 func (r *Reader) inspect() error {
-	if r.Inspect == nil || r.inspected || r.n < min(fixedHeader, r.size) {
+	if r.Inspect != nil && !r.inspected && r.n >= 2 {
+		r.inspected = true
+		if err := r.Inspect(r.buf[:r.n], r.size); err != nil {
+			return err
+		}
+	}
+	if r.Charge == nil || r.charged || r.n < min(fixedHeader, r.size) {
 		return nil
 	}
 	if r.size > fixedHeader {
@@ -110,8 +120,8 @@ func (r *Reader) inspect() error {
 			return nil
 		}
 	}
-	r.inspected = true
-	return r.Inspect(r.buf[:r.n], r.size)
+	r.charged = true
+	return r.Charge(r.buf[:r.n], r.size)
 }
 
 // grow makes room for at least one more byte of the body.
