@@ -15,7 +15,7 @@ type waiter struct {
 // limit is small beside the pieces of work, what each gateway lets through on credit
 // would be too much of it (operations.md D.4). 0: something is enough.
 func (b *bucket) prepaid(n int64) int64 {
-	if n > 0 && b.rate.Load()/n < 10*max(b.fleet.Load(), 1)*scale {
+	if float64(b.rate.Load()) < 10*scale*float64(n)*float64(max(b.fleet.Load(), 1)) {
 		return min(n*scale, b.burst.Load())
 	}
 	return 0
@@ -24,15 +24,18 @@ func (b *bucket) prepaid(n int64) int64 {
 // enough reports whether work of n units may begin when so many tokens are left.
 func (b *bucket) enough(left, n int64) bool {
 	left += b.room.Load()
-	return left > 0 && left >= b.prepaid(n)
+	return left > 0 && (left >= n*scale || left >= b.prepaid(n))
 }
 
-// await holds work of n units until it may begin: those who came before first. again
-// is whether the bucket's limit has gone meanwhile, or a new one come.
+// free reports whether work of n units may begin at once: the fast path of await.
+func (b *bucket) free(n int64) bool {
+	left := b.credit.Load() - b.spent.Load()
+	return b.waiting.Load() == 0 && (left > n*scale || b.enough(left, n))
+}
+
+// await holds work of n units that is not free until it may begin: those who came
+// before first. It ends too when the bucket is none of the work's any more.
 func (b *bucket) await(ctx context.Context, n int64, atMost time.Duration) (held time.Duration, err error) {
-	if b.waiting.Load() == 0 && b.enough(b.left(), n) {
-		return 0, nil
-	}
 	begin := time.Now()
 	w := &waiter{n: n, woke: make(chan struct{})}
 	b.enqueue(w)

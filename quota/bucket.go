@@ -67,16 +67,7 @@ func tokens(units float64) int64 { return int64(min(units*scale, math.MaxInt64/8
 // left is how many tokens are left; below 0: debt.
 func (b *bucket) left() int64 { return b.credit.Load() - b.spent.Load() }
 
-// spend takes n units whatever is left, and says how long it takes to repay.
-func (b *bucket) spend(n int64) time.Duration {
-	left := b.credit.Load() - b.spent.Add(n*scale)
-	if left > b.low.Load() {
-		return 0
-	}
-	return b.short(left)
-}
-
-// short is what follows when little is left.
+// short is what follows when little is left (low): it says how long it takes to repay.
 func (b *bucket) short(left int64) time.Duration {
 	b.hurry()
 	if left > 0 || left > -b.room.Load() {

@@ -162,7 +162,7 @@ func (r *rounds) planPlaces(now time.Time, ask func(*account) *InstanceAsk) {
 	r.placing = slices.DeleteFunc(r.placing, func(a *account) bool {
 		p, settled := a.placeAsk(now)
 		if p != nil {
-			p.Alive = r.alive
+			p.Alive, p.stale = r.alive, now.Sub(r.answered) > 2*beatEvery
 			ask(a).Places = p
 		}
 		if settled {
@@ -201,7 +201,7 @@ func (a *account) placeAsk(now time.Time) (p *PlaceAsk, settled bool) {
 }
 
 // placed puts an answer to use.
-func (a *account) placed(_ PlaceAsk, got Placed) {
+func (a *account) placed(ask PlaceAsk, got Placed) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.granted, a.others = got.Granted, got.Others
@@ -210,7 +210,7 @@ func (a *account) placed(_ PlaceAsk, got Placed) {
 		case a.used < a.granted:
 			a.used++
 			w.answer <- nil
-		case w.planned:
+		case w.planned && !ask.stale:
 			w.answer <- ErrConnections
 		default:
 			return false // it came later: the next round asks for it

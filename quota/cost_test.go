@@ -59,6 +59,17 @@ func TestAdmittedWorkDoesNotAllocate(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("an exchange allocates %v times, want 0", n)
 	}
+	for d, want := range map[Dimension]int{Requests: 1, ProduceBytes: 2, FetchBytes: 2, RequestTime: 2} {
+		charged := 0
+		for _, b := range s.now.Load().buckets[d] {
+			if b != nil && b.spent.Load() > 0 {
+				charged++
+			}
+		}
+		if charged != want {
+			t.Errorf("%s was charged to %d buckets, want %d", d, charged, want)
+		}
+	}
 }
 
 func BenchmarkExchange(b *testing.B) {

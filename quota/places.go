@@ -8,6 +8,7 @@ type PlaceAsk struct {
 	Used   int64    // places that are taken
 	Wanted int64    // connections that wait for one
 	Alive  []string // gateways that live; nil: not known
+	stale  bool     // Alive may have changed: no is not the last word
 }
 
 // Placed is the answer to a PlaceAsk.
@@ -28,9 +29,13 @@ type placed struct {
 	granted    int64
 }
 
-// freePlaces is how many places more than are needed must be free for a gateway to
-// get some in advance. A gateway that has not used them hands them back.
-const freePlaces = 16
+// A gateway gets places in advance, at the most maxSpare, where more than minSpare
+// and half of all are free: where they are scarce, and with small limits, what is
+// granted is what is taken. It hands back what it has not used.
+const (
+	minSpare = 64
+	maxSpare = 16
+)
 
 // ask settles one request. One that was settled already is answered as it was; a
 // late one as if it asked for nothing.
@@ -43,10 +48,10 @@ func (p places) ask(now int64, gateway string, epoch, seq int64, a PlaceAsk) Pla
 	free := max(a.Limit-others, 0)
 	need := a.Used + a.Wanted
 	spare := free - need
-	if spare < max(freePlaces, a.Limit/4) {
+	if spare < max(minSpare, a.Limit/2) {
 		spare = 0
 	}
-	granted := max(a.Used, min(need+min(spare/8, freePlaces, a.Wanted), free))
+	granted := max(a.Used, min(need+min(spare/16, maxSpare, a.Wanted), free))
 	if granted == 0 {
 		delete(p, gateway)
 	} else {

@@ -78,7 +78,7 @@ func drawAsk(t *rapid.T, rates map[string]float64) InstanceAsk {
 	}
 	if rapid.Bool().Draw(t, "places") {
 		ask.Places = &PlaceAsk{
-			Limit: rapid.Int64Range(1, 200).Draw(t, "limit"), Used: rapid.Int64Range(0, 100).Draw(t, "used"), Wanted: rapid.Int64Range(0, 30).Draw(t, "wanted"),
+			Limit: rapid.Int64Range(1, 900).Draw(t, "limit"), Used: rapid.Int64Range(0, 100).Draw(t, "used"), Wanted: rapid.Int64Range(0, 30).Draw(t, "wanted"),
 			Alive: rapid.SampledFrom([][]string{nil, {}, {"a"}, {"a", "b", "c"}}).Draw(t, "alive"),
 		}
 	}

@@ -16,11 +16,12 @@ type rounds struct {
 	epoch   int64
 	seq     int64
 
-	hot    []*bucket
-	beaten time.Time // the newest beat; zero: never
-	alive  []string  // gateways, by the newest answer; nil: not known
-	since  time.Time // since when nobody answers; zero: somebody does
-	warned bool      // that nobody does
+	hot      []*bucket
+	beaten   time.Time // the newest beat; zero: never
+	alive    []string  // gateways, by the newest answer; nil: not known
+	answered time.Time // when that came
+	since    time.Time // since when nobody answers; zero: somebody does
+	warned   bool      // that nobody does
 
 	placing []*account // whose connections are not settled
 	checked time.Time  // all connections were reported
@@ -80,7 +81,7 @@ func (r *rounds) apply(now time.Time, round *Round, err error) {
 	l := r.limiter
 	r.state(now, err)
 	if err == nil && round.Beat {
-		r.alive = round.Alive
+		r.alive, r.answered = round.Alive, now
 		l.gateways.Store(int64(max(len(round.Alive), 1)))
 		if round.Forgot {
 			r.checked = time.Time{} // Redis has lost what it knew, or this is the first beat

@@ -24,16 +24,26 @@ type resolved struct {
 
 // Spend charges n units of work that is done, or can no longer be kept from being
 // done. It never blocks and does not allocate.
-func (s *Scope) Spend(d Dimension, n int64) (all Decision) {
-	for _, b := range s.now.Load().buckets[d] {
-		if b == nil {
-			continue
-		}
-		if wait := b.spend(n); wait > all.Throttle {
-			all = Decision{Throttle: wait, Limit: d.Limit(), by: b}
+func (s *Scope) Spend(d Dimension, n int64) Decision {
+	of := &s.now.Load().buckets[d]
+	var wait time.Duration
+	var most *bucket
+	if b := of[0]; b != nil {
+		if left := b.credit.Load() - b.spent.Add(n*scale); left <= b.low.Load() {
+			wait, most = b.short(left), b
 		}
 	}
-	return all
+	if b := of[1]; b != nil {
+		if left := b.credit.Load() - b.spent.Add(n*scale); left <= b.low.Load() {
+			if longer := b.short(left); longer > wait {
+				wait, most = longer, b
+			}
+		}
+	}
+	if wait == 0 {
+		return Decision{}
+	}
+	return Decision{Throttle: wait, Limit: d.Limit(), by: most}
 }
 
 // Await holds work of n units until it may begin: until something is left in every
@@ -41,22 +51,30 @@ func (s *Scope) Spend(d Dimension, n int64) (all Decision) {
 // atMost at the most, after which the work may begin whatever is left. err is ctx's.
 // It charges nothing, and without need neither blocks nor allocates.
 func (s *Scope) Await(ctx context.Context, d Dimension, n int64, atMost time.Duration) (held time.Duration, err error) {
+	of := &s.now.Load().buckets[d]
+	if (of[0] == nil || of[0].free(n)) && (of[1] == nil || of[1].free(n)) {
+		return 0, nil
+	}
+	return s.await(ctx, d, n, atMost)
+}
+
+// await is Await where there may be need.
+func (s *Scope) await(ctx context.Context, d Dimension, n int64, atMost time.Duration) (held time.Duration, err error) {
 	for again := true; again && held < atMost; {
 		again = false
 		r := s.now.Load()
-		for _, b := range [2]*bucket{r.buckets[d][1], r.buckets[d][0]} { // who is held by a small one takes nothing from a large one
-			if b == nil || held >= atMost {
+		for _, i := range [...]int{1, 0} { // who is held by the smaller limit takes nothing from the larger one
+			b := r.buckets[d][i]
+			if b == nil || b.free(n) || held >= atMost {
 				continue
 			}
 			more, err := b.await(ctx, n, atMost-held)
-			if more > 0 {
-				s.account.held(b, s, more)
-			}
+			s.account.held(b, s, more)
 			if held += more; err != nil {
 				return held, err
 			}
-			if more > 0 && s.now.Load() != r {
-				again = true // other limits apply by now
+			if s.now.Load() != r { // other limits apply by now
+				again = true
 				break
 			}
 		}

@@ -27,8 +27,8 @@ end
 local free = math.max(limit - others, 0)
 local need = used + wanted
 local spare = free - need
-if spare < math.max(16, math.floor(limit / 4)) then spare = 0 end
-local granted = math.max(used, math.min(need + math.min(math.floor(spare / 8), 16, wanted), free))
+if spare < math.max(64, math.floor(limit / 2)) then spare = 0 end
+local granted = math.max(used, math.min(need + math.min(math.floor(spare / 16), 16, wanted), free))
 if granted == 0 then
   redis.call('HDEL', KEYS[1], gateway)
 else
