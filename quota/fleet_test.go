@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -24,6 +25,10 @@ type fleet struct {
 	plan  tenancy.Limits
 	calls int
 	log   *slog.Logger
+
+	born time.Time
+	stop func()
+	done []int64 // units by tenth of a second since born
 }
 
 func (f *fleet) Settle(ctx context.Context, r *Round) error {
@@ -120,6 +125,57 @@ func (f *fleet) load(d Dimension, n int64, clients int, lasts time.Duration, gat
 	}
 	all.Wait()
 	return sum
+}
+
+// begin ends the load that was there and begins another: clients on each gateway of
+// a list that produce pieces of n bytes.
+func (f *fleet) begin(n int64, clients int, gateways ...int) {
+	if f.stop != nil {
+		f.stop()
+	} else {
+		f.born = time.Now()
+	}
+	ctx, cancel := context.WithCancel(f.t.Context())
+	var all sync.WaitGroup
+	for _, g := range gateways {
+		for range clients {
+			s := f.limiters[g].Scope("i-1", "u", "c")
+			all.Go(func() { f.produce(ctx, s, n) })
+		}
+	}
+	f.stop = func() { cancel(); all.Wait() }
+}
+
+func (f *fleet) produce(ctx context.Context, s *Scope, n int64) {
+	defer s.Close()
+	for ctx.Err() == nil {
+		if _, err := s.Await(ctx, ProduceBytes, n, 10*time.Second); err != nil {
+			return
+		}
+		wait := s.Spend(ProduceBytes, n).Throttle
+		f.mu.Lock()
+		at := int(time.Since(f.born) / (100 * time.Millisecond))
+		f.done = append(f.done, make([]int64, max(at+1-len(f.done), 0))...)
+		f.done[at] += n
+		f.mu.Unlock()
+		select {
+		case <-time.After(max(wait, time.Millisecond)):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// windows is the most and the least, a second, that was done in any 10 s after warm.
+func (f *fleet) windows(warm time.Duration) (most, least float64) {
+	least = math.MaxFloat64
+	for i := int(warm / (100 * time.Millisecond)); i+100 < len(f.done); i++ {
+		sum := int64(0)
+		for _, n := range f.done[i : i+100] {
+			sum += n
+		}
+		most, least = max(most, float64(sum)/10), min(least, float64(sum)/10)
+	}
+	return most, least
 }
 
 func TestQuotaHoldsOverTheFleet(t *testing.T) {

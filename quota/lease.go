@@ -10,7 +10,6 @@ type lease struct {
 	granted time.Time // when the newest answer came
 	seen    int64     // spent at the newest look
 	failing time.Time // since when nobody answers; zero: somebody does
-	met     bool      // this bucket has been answered before
 	filled  time.Time // while nobody answers: up to when it was filled
 }
 
@@ -29,7 +28,7 @@ func (b *bucket) due(now time.Time) bool {
 		return true
 	}
 	since := now.Sub(l.at)
-	low := b.left() <= b.low.Load() || b.waiting.Load() > 0
+	low := b.left() <= b.low.Load() || b.waiting.Load() > 0 || !l.failing.IsZero()
 	return low && since >= refreshLow-slack || since >= refreshActive
 }
 
@@ -54,7 +53,7 @@ func (b *bucket) rest() bool {
 	b.cool()
 	b.asked.Store(0)
 	b.pace.Store(b.rate.Load())
-	b.lease = lease{met: b.lease.met}
+	b.lease = lease{}
 	return true
 }
 
@@ -74,13 +73,17 @@ func (b *bucket) look(now time.Time, away bool) Ask {
 	l.at, l.seen = now, spent
 	b.asked.Store(tokens(l.demand))
 	left := float64(b.left()) / scale
-	want := l.want(left, b.need())
+	want := l.want(left, max(b.need(), 2.0/scale))    // more than nothing: what is lent is rounded down
 	if want < 0 && now.Sub(l.granted) >= lapseAfter { // more than is used, and for as long as it may be kept
 		b.credit.Add(int64(want * scale))
 	}
 	rate := float64(b.rate.Load()) / scale
+	back := 0.0
+	if away { // should there be an answer: what is older than a lease is forgotten, what is newer has been used
+		back = -float64(b.pace.Load()) / scale * leaseSeconds
+	}
 	return Ask{
-		Bucket: b.name, Own: b.key.of == entityKey{} && !b.key.shared,
+		Bucket: b.name, Back: back, Own: b.key.of == entityKey{} && !b.key.shared,
 		Rate: rate, Burst: float64(b.burst.Load()) / scale,
 		Demand: l.demand, Admitted: l.admitted, Want: max(want, 0),
 	}
@@ -89,7 +92,7 @@ func (b *bucket) look(now time.Time, away bool) Ask {
 // lent puts a lease to use.
 func (b *bucket) lent(now time.Time, a Ask, got Lent) {
 	l := &b.lease
-	l.granted, l.failing, l.met = now, time.Time{}, true
+	l.granted, l.failing = now, time.Time{}
 	b.fleet.Store(max(int64(got.Gateways), 1))
 	b.credit.Add(int64(got.Grant * scale))
 	b.low.Store(tokens(l.demand*lowSeconds) + 1)
@@ -117,15 +120,15 @@ func (b *bucket) fail(now, since time.Time) {
 
 // fill is what a gateway that is on its own does instead of leasing: it admits as
 // much as it did before, and after a while an equal part of the limit. gateways are
-// those of the fleet; one more if this bucket never had a share.
+// those of the fleet; 0 if this one has never met the others.
 func (b *bucket) fill(now time.Time, gateways int64) {
 	l := &b.lease
 	away := now.Sub(l.failing) - lapseAfter
 	if l.failing.IsZero() || away <= 0 {
 		return
 	}
-	if !l.met {
-		gateways++
+	if gateways == 0 {
+		gateways = 2
 	}
 	rate := float64(b.rate.Load()) / scale
 	r := l.frozen(rate, away.Seconds(), int(gateways))

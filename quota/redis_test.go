@@ -72,7 +72,7 @@ func drawAsk(t *rapid.T, rates map[string]float64) InstanceAsk {
 		ask.Buckets = append(ask.Buckets, Ask{
 			Bucket: name, Own: name == "produce_bytes_per_second", Rate: rate, Burst: rate * rapid.Float64Range(0.25, 3).Draw(t, "burst"),
 			Demand: rate * rapid.Float64Range(0, 3).Draw(t, "demand"), Admitted: rate * rapid.Float64Range(0, 1).Draw(t, "admitted"),
-			Want: rate * rapid.Float64Range(0, 1).Draw(t, "want"), Back: rate * rapid.Float64Range(0, 0.1).Draw(t, "back"),
+			Want: rate * rapid.Float64Range(0, 1).Draw(t, "want"), Back: rate * rapid.Float64Range(-0.1, 0.1).Draw(t, "back"),
 			Leave: rapid.IntRange(0, 9).Draw(t, "leave") == 0,
 		})
 	}

@@ -20,12 +20,16 @@ type rounds struct {
 	beaten   time.Time // the newest beat; zero: never
 	alive    []string  // gateways, by the newest answer; nil: not known
 	answered time.Time // when that came
+	resumed  time.Time // the newest time that somebody answered again
 	since    time.Time // since when nobody answers; zero: somebody does
 	warned   bool      // that nobody does
 
 	placing []*account // whose connections are not settled
 	checked time.Time  // all connections were reported
 }
+
+// gatherFor is how long gateways have to be heard of again, after Redis was away.
+const gatherFor = time.Duration(2 * seenSeconds * float64(time.Second))
 
 // plan makes the next round; nil if there is nothing to ask for.
 func (r *rounds) plan(now time.Time) *Round {
@@ -82,7 +86,9 @@ func (r *rounds) apply(now time.Time, round *Round, err error) {
 	r.state(now, err)
 	if err == nil && round.Beat {
 		r.alive, r.answered = round.Alive, now
-		l.gateways.Store(int64(max(len(round.Alive), 1)))
+		if n := int64(len(round.Alive)); now.Sub(r.resumed) > gatherFor || n > l.gateways.Load() {
+			l.gateways.Store(max(n, 1))
+		}
 		if round.Forgot {
 			r.checked = time.Time{} // Redis has lost what it knew, or this is the first beat
 		}

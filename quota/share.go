@@ -47,7 +47,7 @@ type Ask struct {
 	Demand   float64 // what this gateway is asked for on average, admitted or held
 	Admitted float64 // what it admits on average
 	Want     float64 // units
-	Back     float64 // units of a lease that it hands back
+	Back     float64 // units of a lease that it hands back; below 0: that it has used on its own
 	Leave    bool    // it has no more to do with this bucket
 }
 
@@ -82,7 +82,7 @@ func (c *central) lend(now int64, gateway string, epoch, seq int64, a Ask) Lent 
 	if !late && !repeated {
 		last = report{epoch: epoch, seq: seq, at: now, demand: a.Demand, admitted: a.Admitted}
 		c.reports[gateway] = last
-		c.tokens = min(c.tokens+a.Back, a.Burst)
+		c.tokens = max(min(c.tokens+a.Back, a.Burst), 0)
 	}
 	l := c.fleet(now)
 	switch {

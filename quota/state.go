@@ -29,6 +29,9 @@ func (r *rounds) state(now time.Time, err error) {
 	if r.warned {
 		l.cfg.Log.Info("quotas are shared over all gateways again", "after", now.Sub(r.since))
 	}
+	if !r.since.IsZero() {
+		r.resumed = now
+	}
 	r.since, r.warned = time.Time{}, false
 	l.frozen.Store(false)
 	l.metrics.mode.Set(0)

@@ -39,7 +39,7 @@ for k = 1, #KEYS - 1 do
   if not late and not repeated then
     last = { epoch = epoch, seq = seq, at = now, demand = demand, admitted = admitted, grant = 0 }
     reports[gateway] = last
-    tokens = math.min(tokens + back, burst)
+    tokens = math.max(math.min(tokens + back, burst), 0)
   end
   local sum, used, n = 0, 0, 0
   for field, r in pairs(reports) do
