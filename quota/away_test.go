@@ -184,6 +184,7 @@ func TestDebtOutlivesItsConnection(t *testing.T) {
 		}
 		s.Close()
 		time.Sleep(15 * time.Second)
+		synctest.Wait()
 		if len(l.accounts) != 0 {
 			t.Error("an account with nothing owed is kept")
 		}
