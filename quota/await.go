@@ -2,6 +2,7 @@ package quota
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -38,10 +39,12 @@ func (b *bucket) free(n int64) bool {
 func (b *bucket) await(ctx context.Context, n int64, atMost time.Duration) (held time.Duration, err error) {
 	begin := time.Now()
 	w := &waiter{n: n, woke: make(chan struct{})}
-	b.enqueue(w)
+	first := b.enqueue(w)
 	defer b.dequeue(w)
 	b.hurry()
-	b.wake() // what came in between
+	if first {
+		b.wake() // what came in between
+	}
 	timer := time.NewTimer(atMost)
 	defer timer.Stop()
 	select {
@@ -53,27 +56,27 @@ func (b *bucket) await(ctx context.Context, n int64, atMost time.Duration) (held
 	return time.Since(begin), err
 }
 
-func (b *bucket) enqueue(w *waiter) {
+// enqueue reports whether w is the first.
+func (b *bucket) enqueue(w *waiter) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.queue = append(b.queue, w)
 	b.waiting.Add(1)
 	b.held.Add(w.n)
+	return len(b.queue) == 1
 }
 
-// dequeue removes a waiter, if it still waits, and lets the next have its turn.
+// dequeue removes a waiter that was not woken: then the next may have its turn. One
+// that was has yet to spend what it waited for.
 func (b *bucket) dequeue(w *waiter) {
 	b.mu.Lock()
-	for i, other := range b.queue {
-		if other == w {
-			b.queue = append(b.queue[:i], b.queue[i+1:]...)
-			b.leftQueue(w)
-			break
-		}
+	i := slices.Index(b.queue, w)
+	if i >= 0 {
+		b.queue = slices.Delete(b.queue, i, i+1)
+		b.leftQueue(w)
 	}
-	more := len(b.queue) > 0
 	b.mu.Unlock()
-	if more {
+	if i == 0 {
 		b.wake()
 	}
 }
