@@ -17,13 +17,15 @@ type Use struct {
 	Peak24h *float64 // the most of 24 hours; nil if nobody knows
 }
 
-// Usage knows what instances use. A name that is absent is not known.
+// Usage knows what instances use. A name that is absent is not known. Of rates and
+// connections it only counts what is bounded.
 type Usage interface {
 	Usage(ctx context.Context, in tenancy.Instance) (map[tenancy.LimitName]Use, error)
 }
 
-// usage is what an instance uses, nil if nobody knows: that is no reason not to answer.
-func (s *server) usage(ctx context.Context, in tenancy.Instance) map[tenancy.LimitName]Use {
+// usage is what an instance uses that is bounded so far, nil if nobody knows: that is
+// no reason not to answer.
+func (s *server) usage(ctx context.Context, in tenancy.Instance, was bounds) map[tenancy.LimitName]Use {
 	if s.cfg.Usage == nil {
 		return nil
 	}
@@ -31,6 +33,10 @@ func (s *server) usage(ctx context.Context, in tenancy.Instance) map[tenancy.Lim
 	if err != nil {
 		s.cfg.Log.Warn("admin does not know what an instance uses", "request", callerOf(ctx).id, "instance", string(in.ID), "err", err)
 	}
+	maps.DeleteFunc(all, func(name tenancy.LimitName, _ Use) bool {
+		k, _ := tenancy.KindOf(name)
+		return (k.Rate || name == tenancy.LimitConnections) && was[name].Limit == nil
+	})
 	return all
 }
 

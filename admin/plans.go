@@ -191,7 +191,11 @@ func (s *server) affectedInstance(ctx context.Context, v *tenancy.View, tighter 
 	if len(mine) == 0 {
 		return nil, true
 	}
-	used := s.usage(ctx, v.Instance)
+	was := bounds{}
+	for _, c := range mine {
+		was[tenancy.LimitName(c.Limit)] = c.Old
+	}
+	used := s.usage(ctx, v.Instance, was)
 	known = true
 	for _, c := range mine {
 		name := tenancy.LimitName(c.Limit)

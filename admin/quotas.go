@@ -49,8 +49,9 @@ func (s *server) getQuotas(ctx context.Context, in *InstancePath) (*quotasOutput
 		return nil, s.changed(ctx, err, i.ID, "")
 	}
 	out := &quotasOutput{ETag: quoted(q.tag), Body: api.Quotas{Plan: i.Plan, Limits: map[string]api.QuotaLimit{}, SubQuotas: viewSubQuotas(subs)}}
-	used := s.usage(ctx, i)
-	for name, b := range boundsOf(q.plan, q.own) {
+	all := boundsOf(q.plan, q.own)
+	used := s.usage(ctx, i, all)
+	for name, b := range all {
 		k, _ := tenancy.KindOf(name)
 		l := api.QuotaLimit{Bound: b, Unit: k.Unit}
 		if u, ok := used[name]; ok {
@@ -187,7 +188,8 @@ func (s *server) writeQuotas(ctx context.Context, i tenancy.Instance, dry bool,
 	if err = s.written(ctx, err); err != nil {
 		return nil, s.quotaRefused(ctx, err, i)
 	}
-	did := changes(boundsOf(q.plan, q.own), boundsOf(q.plan, will(q.own)), s.usage(ctx, i))
+	was := boundsOf(q.plan, q.own)
+	did := changes(was, boundsOf(q.plan, will(q.own)), s.usage(ctx, i, was))
 	out := &changedQuotasOutput{Body: s.changedQuotas(ctx, dry, rev, did)}
 	if !dry {
 		out.Revision = strconv.FormatInt(int64(rev), 10)
@@ -210,7 +212,7 @@ func (s *server) changedQuotas(ctx context.Context, dry bool, rev tenancy.Revisi
 
 // quotaRefused translates the store's refusal.
 func (s *server) quotaRefused(ctx context.Context, err error, i tenancy.Instance) error {
-	var p = problem(codeMatchFailed, "The limits of %s are not those that you have seen: somebody else changed them.", i.Name)
+	p := problem(codeMatchFailed, "The limits of %s are not those that you have seen: somebody else changed them.", i.Name)
 	switch {
 	case errors.Is(err, tenancy.ErrFull):
 		p = problem(codeQuotasFull, "Instance %s may have %d sub-quotas at most; nothing was changed.", i.Name, tenancy.MaxQuotas)
@@ -247,7 +249,8 @@ func (s *server) changeInstance(ctx context.Context, in *changeInstanceInput) (*
 	if err != nil {
 		return nil, err
 	}
-	did, rev, dry := changes(boundsOf(q.plan, q.own), boundsOf(plan, q.own), s.usage(ctx, i)), tenancy.Revision(0), in.DryRun.DryRun
+	was := boundsOf(q.plan, q.own)
+	did, rev, dry := changes(was, boundsOf(plan, q.own), s.usage(ctx, i, was)), tenancy.Revision(0), in.DryRun.DryRun
 	out := &changedInstanceOutput{}
 	if !dry {
 		i, rev, err = s.cfg.Store.UpdateInstance(ctx, i.ID, func(i *tenancy.Instance) error {

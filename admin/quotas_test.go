@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -34,7 +35,7 @@ type fakeUse struct {
 func (f *fakeUse) Usage(_ context.Context, in tenancy.Instance) (map[tenancy.LimitName]Use, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.used[in.ID], f.err
+	return maps.Clone(f.used[in.ID]), f.err
 }
 
 func (f *fakeUse) Throttles(context.Context, tenancy.InstanceID, time.Time) ([]quota.Throttle, error) {
@@ -134,7 +135,7 @@ func (f *fixture) wantBounds(want map[tenancy.LimitName]string) {
 func TestQuotas(t *testing.T) {
 	f, use := newQuotaFixture(t)
 	peak := 9e6
-	use.used["orders"] = map[tenancy.LimitName]Use{tenancy.LimitProduceBytes: {Used: 5 * mib, Peak24h: &peak}, tenancy.LimitTopics: {Used: 15}}
+	use.used["orders"] = map[tenancy.LimitName]Use{tenancy.LimitProduceBytes: {Used: 5 * mib, Peak24h: &peak}, tenancy.LimitTopics: {Used: 15}, tenancy.LimitFetchBytes: {Used: 0}}
 	use.sum = quota.ThrottleSummary{Waited: 41500 * time.Millisecond, Share: 0.93, Top: &quota.Throttle{Limit: tenancy.LimitProduceBytes, User: "etl", Client: "spark-7"}}
 	token := f.token("t-acme", "quota-admin")
 	q := f.quotas(token)
@@ -142,7 +143,7 @@ func TestQuotas(t *testing.T) {
 	if diff := cmp.Diff(&five, q.Limits["produce_bytes_per_second"].Used); diff != "" || len(q.Limits) != len(tenancy.LimitNames()) || q.Plan != "standard" {
 		t.Errorf("%s %+v", diff, q)
 	}
-	if p := q.Limits["produce_bytes_per_second"]; *p.Peak24h != peak || p.Unit != "bytes/s" || q.Limits["groups"].Used != nil {
+	if p := q.Limits["produce_bytes_per_second"]; *p.Peak24h != peak || p.Unit != "bytes/s" || q.Limits["groups"].Used != nil || q.Limits["fetch_bytes_per_second"].Used != nil {
 		t.Errorf("%+v", q)
 	}
 	if *q.ThrottledSeconds24h != 41.5 || *q.TopReason != (api.TopReason{Limit: "produce_bytes_per_second", User: "etl", ClientID: "spark-7", Share: 0.93}) {

@@ -20,6 +20,7 @@ import (
 	"weir/admin"
 	"weir/auth"
 	"weir/proxy"
+	"weir/quota"
 	"weir/tenancy"
 	"weir/upstream"
 )
@@ -53,6 +54,7 @@ type process struct {
 	store     *tenancy.Store
 	directory *tenancy.Directory
 	pools     map[string]*upstream.Pool
+	quota     *quota.Limiter
 	proxy     *proxy.Server
 	admin     *http.Server
 	adminAt   net.Listener
@@ -109,8 +111,8 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	a.proxy.Directory, a.proxy.Pools, a.proxy.Store, a.proxy.Sealer = p.directory, p.pools, p.store, a.sealer
 	a.proxy.Auth = auth.New(auth.Config{Directory: p.directory, Log: a.log, Pepper: a.pepper, Defaults: a.defaults, Issuers: a.issuers})
 	p.directory.Watch(a.proxy.Auth.Prepare)
-	limiter := p.limiter(a, id, registry)
-	a.proxy.Quota, a.admin.Throttles = limiter, limiter
+	p.quota = p.limiter(a, id, registry)
+	a.proxy.Quota, a.admin.Throttles = p.quota, p.quota
 	a.proxy.Leases = p.store
 	a.proxy.MissingIdentity = identities.Wanted
 	a.proxy.Registry, a.proxy.Log = registry, a.log
@@ -127,7 +129,7 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	if len(a.issuers) > 0 {
 		a.admin.Mechanisms = append(a.admin.Mechanisms, auth.OAuthBearer)
 	}
-	a.admin.PlanLimits, a.admin.Usage = a.plans, usage{p.pools}
+	a.admin.PlanLimits, a.admin.Usage = a.plans, usage{p.quota, p.pools}
 	a.admin.Explain = explain
 	a.admin.Ready = p.ready
 	handler, err := admin.New(a.admin)
