@@ -387,17 +387,28 @@ func TestTurns(t *testing.T) {
 	if turns.Load() != 18 {
 		t.Errorf("%d turns", turns.Load())
 	}
+	waits := func(l *hardLimit) {
+		t.Helper()
+		soon, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer stop()
+		if _, err := l.Turn(soon); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a turn while another lasts: %v", err)
+		}
+	}
+	done, err := one.Turn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	waits(one)
+	waits(two)
+	done()
 	// Who ends without a word holds up others of the process no more.
 	ctx, cancel := context.WithCancel(t.Context())
 	mini.Close()
 	if _, err := one.Turn(ctx); err != nil {
 		t.Fatal(err)
 	}
-	soon, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer stop()
-	if _, err := one.Turn(soon); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a turn while another lasts: %v", err)
-	}
+	waits(one)
 	if done, err := two.Turn(t.Context()); err != nil {
 		t.Errorf("with Redis away another gateway: %v", err)
 	} else {
