@@ -27,6 +27,7 @@ func (c *conn) knock(id tenancy.InstanceID) error {
 		return &closing{reason: reasonClientGone, err: err}
 	}
 	if held > 0 && s.Spend(quota.ConnectionAttempts, 0).Throttle > 0 {
+		c.srv.cfg.Quota.Refused(id, tenancy.LimitConnectionAttempts, c.principal.User, "")
 		return &closing{
 			reason: reasonAttempts, err: fmt.Errorf("instance %s has more connections a second than connection_attempts_per_second allows", id),
 			fix: "let its clients keep their connections, or raise the limit",

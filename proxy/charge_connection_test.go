@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"weir/quota"
 	"weir/tenancy"
 )
 
@@ -48,6 +49,17 @@ func TestConnectionAttempts(t *testing.T) {
 	c := r.loggedIn("a")
 	closedWithout(t, c)
 	must[*kmsg.ListGroupsResponse](t, r.loggedIn("b"), kmsg.NewPtrListGroupsRequest(), 4)
+	// Both are kept for the tenant: of the first nobody knows who it was.
+	all, err := r.srv.cfg.Quota.Throttles(t.Context(), "i-a", time.Now().Add(-time.Hour))
+	refused := map[string]int64{}
+	for _, one := range all {
+		if one.Kind == quota.Refused && one.Limit == tenancy.LimitConnectionAttempts {
+			refused[one.User] += one.Count
+		}
+	}
+	if err != nil || refused[""] != 1 || len(refused) != 2 {
+		t.Errorf("refused: %v %v", refused, err)
+	}
 }
 
 // Who only knows an instance's name uses up nothing of what its clients need.

@@ -22,7 +22,8 @@ type Throttle struct {
 	// Told is how long clients were told to wait, Held how long requests were kept
 	// waiting: seconds of connections, of each at most one a second.
 	Told, Held time.Duration
-	// Over is how much was asked for lately, in parts of the limit; 0 if not known.
+	// Over is how much was asked for lately on average, in parts of the limit; 0 if that
+	// is not known, or no more than the limit.
 	Over        float64
 	First, Last time.Time
 	// Since is from when on it has happened without a pause; zero if it has ended.
@@ -164,6 +165,9 @@ func (s *throttleSum) done() Throttle {
 		if s.Last.Sub(time.UnixMilli(r.Last)) <= throttlePause {
 			s.Over += r.Over
 		}
+	}
+	if s.Over <= 1 { // a burst after a rest, which an average does not show
+		s.Over = 0
 	}
 	return s.Throttle
 }

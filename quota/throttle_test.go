@@ -72,7 +72,7 @@ func TestThrottlesSayWhoAndWhy(t *testing.T) {
 	}
 	want := Throttle{
 		Limit: tenancy.LimitProduceBytes, Kind: Throttled, User: "etl", Client: "spark-7", Count: 2,
-		Told: got.Told, First: got.First, Last: got.Last, Since: got.Since, Over: got.Over,
+		Told: got.Told, First: got.First, Last: got.Last, Since: got.Since,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -44,7 +44,7 @@ type Throttle struct {
 	Count    int64         `json:"count" doc:"How often: requests, or connections."`
 	Seconds  float64       `json:"seconds" doc:"How long connections had to wait, added up. What one connection waits counts once, however many of its requests do."`
 	Held     float64       `json:"held_seconds" doc:"Those of them that the gateway kept requests waiting; of the others it told the client, by throttle_time_ms."`
-	Over     *float64      `json:"by_how_much,omitempty" example:"3.2" doc:"How much was asked for lately, in parts of the limit; absent if not known."`
+	Over     *float64      `json:"by_how_much,omitempty" example:"3.2" doc:"How much was asked for lately on average, in parts of the limit; absent if that is not known, or no more than the limit."`
 	First    time.Time     `json:"first"`
 	Last     time.Time     `json:"last"`
 	Ongoing  bool          `json:"ongoing" doc:"It happened in the last 10 seconds."`
