@@ -16,6 +16,7 @@ import (
 const (
 	// smallGrowth is what a buffer may always grow by, in bytes: what keeps a group,
 	// a transaction or a login alive is smaller and must pass however short memory is.
+	// Not that of a Fetch's answer: of many connections it adds up.
 	smallGrowth = 32 << 10
 	// memoryPatience is how long a frame waits for memory at the most. Its client has
 	// given up by then (request.timeout.ms is 30 s), and is not seen to go meanwhile.
@@ -100,6 +101,13 @@ func (m *memory) join(c *conn, id tenancy.InstanceID) {
 	c.mem.holding = h
 }
 
+// leave ends a connection's part of its holding.
+func (m *memory) leave(c *conn) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.leaveLocked(c)
+}
+
 // leaveLocked ends a connection's part of its holding. mu is held.
 func (m *memory) leaveLocked(c *conn) {
 	h := c.mem.holding
@@ -117,9 +125,9 @@ func (m *memory) leaveLocked(c *conn) {
 // they are: ProduceBytes (from the client) or FetchBytes (to it). An error closes it.
 func (m *memory) take(c *conn, d quota.Dimension, n int) error {
 	switch {
-	case n <= smallGrowth:
-		m.gate.Force(int64(n))
 	case m.gate.TryAcquire(int64(n)):
+	case n <= smallGrowth && !(d == quota.FetchBytes && c.fetching()):
+		m.gate.Force(int64(n))
 	default:
 		if err := m.await(c, d, n); err != nil {
 			return err

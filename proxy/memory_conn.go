@@ -41,6 +41,12 @@ func (c *conn) accountAnswers(l *link) {
 	l.in.Shrunk = func(n int) { l.holds.Add(int64(-n)); m.give(c, n) }
 }
 
+// fetching reports whether the broker's next answer is that of a Fetch.
+func (c *conn) fetching() bool {
+	p := c.forwarded()
+	return p != nil && (kmsg.Key(p.key) == kmsg.Fetch || kmsg.Key(p.key) == kmsg.ShareFetch)
+}
+
 // growRequest charges a request's next n bytes, of what was prepaid if there is any
 // left. While it waits the client is not slow: it is not read.
 func (c *conn) growRequest(n int) error {
@@ -149,9 +155,7 @@ func (c *conn) settle() {
 	c.mu.Unlock()
 	m := c.srv.memory
 	m.give(c, held)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.leaveLocked(c)
+	m.leave(c)
 }
 
 // rest makes the goroutines that wait for frames give up their buffers, if they hold

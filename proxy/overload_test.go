@@ -1,13 +1,19 @@
 package proxy
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"pgregory.net/rapid"
 
@@ -89,7 +95,7 @@ func TestMemoryIsExact(t *testing.T) {
 		}
 		for _, c := range conns {
 			m.give(c, int(c.mem.used.Load()))
-			m.leaveLocked(c)
+			m.leave(c)
 		}
 		if m.used() != 0 || len(m.holdings) != 0 {
 			rt.Fatalf("%d in use by %d instances after all have gone", m.used(), len(m.holdings))
@@ -140,7 +146,7 @@ func TestMemoryWaits(t *testing.T) {
 		if err := m.take(modest, quota.ProduceBytes, 5<<20); err != nil || m.used() != 90<<20 {
 			t.Errorf("who is below its share: %v, %d", err, m.used())
 		}
-		if err := m.take(hog, quota.ProduceBytes, smallGrowth); err != nil {
+		if err := m.take(hog, quota.ProduceBytes, smallGrowth); err != nil { // of a heartbeat, say
 			t.Errorf("small growth: %v", err)
 		}
 		m.give(hog, 8<<20)
@@ -191,4 +197,107 @@ func BenchmarkMemory(b *testing.B) {
 		_ = m.take(c, quota.FetchBytes, 1<<20)
 		m.give(c, 1<<20)
 	}
+}
+
+// TestClosesLargest: at step 4 the largest connection of the instance that is most
+// above its share is closed, then nobody before its memory is back.
+func TestClosesLargest(t *testing.T) {
+	m := newTestMemory(100<<20, map[tenancy.InstanceID]float64{"large": 1000, "above": 10})
+	var all registry
+	all.init()
+	open := func(id tenancy.InstanceID, n int) *conn {
+		c := memoryConn(t, m, id)
+		c.ctx, c.cancel = context.WithCancel(t.Context())
+		c.changed = sync.NewCond(&c.mu)
+		_, theirs := net.Pipe()
+		c.raw = &transport{Conn: theirs}
+		c.principal.Instance = id
+		all.own(c)
+		m.force(c, n<<20)
+		return c
+	}
+	large, small, victim, next := open("large", 50), open("above", 5), open("above", 40), open("above", 6)
+	r := relief{memory: m, conns: &all, moved: time.Now()}
+	closed := func(want ...*conn) {
+		t.Helper()
+		for _, c := range []*conn{large, small, victim, next} {
+			if c.closing() != slices.Contains(want, c) {
+				t.Errorf("a connection that holds %d MiB: closed %v", c.mem.used.Load()>>20, c.closing())
+			}
+		}
+	}
+	if m.step.Load() != stepClose {
+		t.Fatalf("step %d", m.step.Load())
+	}
+	now := time.Now()
+	r.relieve(now)
+	closed(victim)
+	r.relieve(now.Add(relieveEvery))
+	closed(victim)
+	m.give(victim, 40<<20)
+	m.force(large, 36<<20)
+	r.relieve(now.Add(2 * relieveEvery))
+	closed(victim, next)
+	m.give(next, 6<<20)
+	r.relieve(now.Add(3 * relieveEvery)) // below the step again
+	closed(victim, next)
+}
+
+// TestOverloadRefuses: at step 3 nobody new comes in, and the operator is told why;
+// who is there is served.
+func TestOverloadRefuses(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Memory = 100 << 20 })
+	there := r.dial(0, "")
+	if err := login(there, "u@i-a"); err != nil {
+		t.Fatal(err)
+	}
+	m := r.srv.memory
+	hog := memoryConn(t, m, "hog")
+	m.force(hog, 94<<20)
+	cfg := r.tls()
+	cfg.ServerName = "i-a.kafka.localhost"
+	if c, err := tls.Dial("tcp", r.srv.Addrs()[0], cfg); err == nil {
+		c.Close()
+		t.Error("let in while memory is short")
+	}
+	r.logs(reasonOverloaded)
+	if _, err := send(there, kmsg.NewPtrMetadataRequest(), 9); err != nil {
+		t.Errorf("a small request: %v", err)
+	}
+	m.give(hog, 94<<20)
+	if err := login(r.dial(0, ""), "u@i-a"); err != nil {
+		t.Errorf("not let in again: %v", err)
+	}
+	m.leave(hog)
+}
+
+// TestOverloadHoldsProduce: a Produce of an instance that holds its share is read
+// once there is room.
+func TestOverloadHoldsProduce(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Memory = 100 << 20 })
+	cl := r.client("a")
+	record := &kgo.Record{Topic: "t", Value: make([]byte, 1<<19)}
+	if err := cl.ProduceSync(t.Context(), record).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	m := r.srv.memory
+	other := memoryConn(t, m, "i-a") // another connection of the same instance
+	m.force(other, 90<<20)
+	done := make(chan error, 1)
+	go func() { done <- cl.ProduceSync(t.Context(), record).FirstErr() }()
+	for m.gate.Waiting() == 0 {
+		<-time.After(time.Millisecond)
+	}
+	select {
+	case err := <-done:
+		t.Errorf("not held: %v", err)
+	default:
+	}
+	m.give(other, 90<<20)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	m.leave(other)
+	cl.Close()
+	r.settled()
 }
