@@ -109,6 +109,7 @@ type pending struct {
 	ready        bool
 	held         int // bytes of memory until it has been answered
 	tab
+	flight flight
 }
 
 func newConn(ctx context.Context, s *Server, l *listener, raw net.Conn) *conn {

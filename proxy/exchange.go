@@ -54,9 +54,13 @@ func (c *conn) exchange(frame []byte) error {
 	}
 	c.awaitFetch(h, plan)
 	p.lowerFetch(plan.Request)
+	c.awaitBroker(p, plan)
 	err = c.forward(h, p, plan)
 	if err == nil && plan.Silent {
 		c.unanswered(p)
+	}
+	if err != nil {
+		p.flight.landed(false)
 	}
 	if reason, _ := reasonOf(err); err != nil && reason == reasonUnreachable { // nothing was sent
 		if answer, ok := rewrite.Unreachable(h.Key, h.Version, body); ok {

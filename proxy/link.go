@@ -133,6 +133,7 @@ func (c *conn) answers(l *link) error {
 		if p == nil {
 			return closef(reasonUpstreamAnswer, "node %d: answer without a request", l.conn.Node)
 		}
+		p.flight.landed(true)
 		answer, err := c.answerOf(p, l.conn.Node, frame)
 		if err != nil {
 			return err

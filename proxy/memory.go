@@ -64,6 +64,9 @@ type connMemory struct {
 	holding *holding // the reading goroutine's to change, before there are others
 	used    atomic.Int64
 	prepaid int // of used, for the request that is arriving; reading goroutine only
+
+	window *window // to the broker that links go to, reading goroutine only; nil: not looked up
+	broker brokerID
 }
 
 // newMemory returns a budget of bytes; 0: none, and nobody ever waits.

@@ -151,6 +151,9 @@ func (c *conn) settle() {
 	c.unprepaid()
 	c.mu.Lock()
 	held := c.held
+	for _, p := range c.queue {
+		p.flight.landed(false)
+	}
 	c.held, c.queue = 0, nil
 	c.mu.Unlock()
 	m := c.srv.memory

@@ -36,6 +36,7 @@ type Server struct {
 	memory    *memory
 	hard      *hardLimits // nil: nobody is held to any
 	sides     sides
+	windows   windows
 	refusals  *refusals
 	log       *closedLog
 	lastID    atomic.Uint64

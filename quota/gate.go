@@ -133,3 +133,13 @@ func (g *Gate) dispatchLocked() {
 		close(w.in)
 	}
 }
+
+// Instances is of how many instances something waits.
+func (g *Gate) Instances() int {
+	if g.waiting.Load() == 0 {
+		return 0
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.turns.flows)
+}
