@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"encoding/binary"
+	"math"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -44,7 +45,7 @@ func (c *conn) accountAnswers(l *link) {
 // fetching reports whether the broker's next answer is that of a Fetch.
 func (c *conn) fetching() bool {
 	p := c.forwarded()
-	return p != nil && (kmsg.Key(p.key) == kmsg.Fetch || kmsg.Key(p.key) == kmsg.ShareFetch)
+	return p != nil && fetches(p.key)
 }
 
 // growRequest charges a request's next n bytes, of what was prepaid if there is any
@@ -99,8 +100,7 @@ func (c *conn) unprepaid() {
 // nothing: a long poll may bring nothing for long.
 func (c *conn) awaitFetch(h wire.RequestHeader, plan rewrite.Plan) {
 	m := c.srv.memory
-	key := kmsg.Key(h.Key)
-	if m.step.Load() < stepHold || key != kmsg.Fetch && key != kmsg.ShareFetch {
+	if m.step.Load() < stepHold || !fetches(h.Key) {
 		return
 	}
 	hold := c.mem.holding
@@ -109,9 +109,7 @@ func (c *conn) awaitFetch(h wire.RequestHeader, plan rewrite.Plan) {
 	if hold.used.Load() >= share && !m.turn(c.ctx, hold, weight) {
 		most = leastFetch
 	}
-	if key == kmsg.Fetch {
-		lowerMaxBytes(h.Version, plan.Request, most)
-	}
+	rewrite.LowerMaxBytes(h.Key, h.Version, plan.Request, int32(min(most, math.MaxInt32)))
 }
 
 // turn waits for an instance's turn, and reports whether it came before fetchPatience.
@@ -124,23 +122,6 @@ func (m *memory) turn(ctx context.Context, h *holding, weight float64) bool {
 	}
 	m.gate.Release(leastFetch)
 	return true
-}
-
-// lowerMaxBytes bounds, in place, what a mapped Fetch asks for in all; Kafka gives
-// the first batch all the same, so that nobody is stuck. Before version 3 there is
-// no such field.
-func lowerMaxBytes(version int16, request [][]byte, most int64) {
-	at := 12 // behind replica_id, max_wait_ms, min_bytes
-	if version >= 15 {
-		at = 8 // KIP-903: replica_id is a tagged field
-	}
-	if version < 3 || len(request) == 0 || len(request[0]) < at+4 {
-		return
-	}
-	field := request[0][at:]
-	if asked := int64(int32(binary.BigEndian.Uint32(field))); asked > most {
-		binary.BigEndian.PutUint32(field, uint32(most))
-	}
 }
 
 // settle gives back all that the connection holds: nobody works on it any more.

@@ -167,27 +167,6 @@ func TestMemoryWaits(t *testing.T) {
 	})
 }
 
-// TestLowerMaxBytes finds the field in every version, as kmsg writes it.
-func TestLowerMaxBytes(t *testing.T) {
-	for version := int16(4); version <= 18; version++ {
-		for _, asked := range []int32{1, 1000, 1 << 30} {
-			req := kmsg.NewPtrFetchRequest()
-			req.SetVersion(version)
-			req.MaxBytes, req.MaxWaitMillis, req.MinBytes, req.SessionID = asked, 77, 88, 99
-			body := req.AppendTo(nil)
-			lowerMaxBytes(version, [][]byte{body}, 500)
-			got := kmsg.NewPtrFetchRequest()
-			got.SetVersion(version)
-			if err := got.ReadFrom(body); err != nil {
-				t.Fatal(err)
-			}
-			if got.MaxBytes != min(asked, 500) || got.MaxWaitMillis != 77 || got.MinBytes != 88 || got.SessionID != max(got.SessionID, 0) {
-				t.Errorf("v%d: asked %d, sent %d (%d, %d)", version, asked, got.MaxBytes, got.MaxWaitMillis, got.MinBytes)
-			}
-		}
-	}
-}
-
 func BenchmarkMemory(b *testing.B) {
 	m := newTestMemory(1<<40, nil)
 	c := &conn{srv: &Server{memory: m}, ctx: b.Context()}
