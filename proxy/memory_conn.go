@@ -66,7 +66,7 @@ func (c *conn) growRequest(n int) error {
 // which each had a half would wait for each other.
 func (c *conn) awaitMemory(begin []byte, size int) error {
 	m := c.srv.memory
-	if m.step.Load() < stepHold || size <= smallGrowth && kmsg.Key(binary.BigEndian.Uint16(begin)) != kmsg.Produce {
+	if !m.short() || size <= smallGrowth && kmsg.Key(binary.BigEndian.Uint16(begin)) != kmsg.Produce {
 		return nil
 	}
 	err := c.patiently(func() error { return m.await(c, quota.ProduceBytes, size) })
@@ -100,7 +100,7 @@ func (c *conn) unprepaid() {
 // nothing: a long poll may bring nothing for long.
 func (c *conn) awaitFetch(h wire.RequestHeader, plan rewrite.Plan) {
 	m := c.srv.memory
-	if m.step.Load() < stepHold || !fetches(h.Key) {
+	if !m.short() || !fetches(h.Key) {
 		return
 	}
 	hold := c.mem.holding

@@ -69,6 +69,10 @@ func (m *memory) setStep(step int32) {
 // tight reports whether buffers are not to be kept.
 func (m *memory) tight() bool { return m.step.Load() >= stepShrink }
 
+// short reports whether what is large has to wait: from stepHold on, or because others
+// do already, whose pieces do not fit below it.
+func (m *memory) short() bool { return m.step.Load() >= stepHold || m.gate.Waiting() > 0 }
+
 // refuse says why no new connection is let in; nil if it is.
 func (m *memory) refuse() error {
 	if m.step.Load() < stepRefuse {
