@@ -177,8 +177,10 @@ func (m *produceMap) topic(slot int) {
 	if code == 0 {
 		code = m.verdict.next(m.x, &m.passage, name, id)
 	}
-	if large := m.largeOf(slot); code == 0 && large.n > 0 && large.n == large.of {
-		code = kerr.MessageTooLarge.Code
+	if m.replay && code == 0 {
+		if large := m.largeOf(slot); large.n > 0 && large.n == large.of {
+			code = kerr.MessageTooLarge.Code
+		}
 	}
 	if code != 0 {
 		m.refuse(slot, at, name, id, code)

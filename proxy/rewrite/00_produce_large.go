@@ -49,11 +49,8 @@ func (m *produceMap) noteLarge(slot, of int) {
 	m.large = append(m.large, largePartitions{slot: slot, n: 1, of: of})
 }
 
-// largeOf is what was noted of a topic. Slots come in order.
+// largeOf is what was noted of a topic, in walks that replay. Slots come in order.
 func (m *produceMap) largeOf(slot int) (l largePartitions) {
-	if !m.replay {
-		return l
-	}
 	for m.nextLarge < len(m.large) && m.large[m.nextLarge].slot < slot {
 		m.nextLarge++
 	}
@@ -65,35 +62,44 @@ func (m *produceMap) largeOf(slot int) (l largePartitions) {
 
 // partitions walks those of a topic that is forwarded.
 func (m *produceMap) partitions(slot int, name []byte, id topicID) {
+	if m.replay {
+		if large := m.largeOf(slot); large.n > 0 {
+			m.partOf(large.n, name, id)
+			return
+		}
+	}
+	in := &m.in
+	n := in.array(6)
+	for i := n; i > 0 && in.err == nil; i-- {
+		in.skip(4) // index
+		if in.records() > m.most {
+			m.noteLarge(slot, n)
+		}
+		m.dropTags()
+	}
+}
+
+// partOf walks those of a topic of which so many are cut.
+func (m *produceMap) partOf(cut int, name []byte, id topicID) {
 	in, at := &m.in, m.in.at
 	n := in.array(6)
-	large := m.largeOf(slot)
-	var p partial
-	from := 0
-	if large.n > 0 {
-		m.cut(at, in.at)
-		m.fresh.count(n - large.n)
-		p, from = m.beginPartial(name, id, large.n), len(m.rows.b)
-	}
-	for i := n; i > 0 && in.err == nil; i-- {
+	m.cut(at, in.at)
+	m.fresh.count(n - cut)
+	p := m.beginPartial(name, id, cut)
+	from := len(m.rows.b)
+	for ; n > 0 && in.err == nil; n-- {
 		begin := in.at
 		index := in.int32()
 		size := in.records()
-		switch {
-		case size <= m.most:
+		if size <= m.most {
 			m.dropTags()
-		case !m.replay:
-			m.noteLarge(slot, n)
-			m.dropTags()
-		default:
-			in.skipTags()
-			m.cut(begin, in.at)
-			m.rows.producePartition(m.x.Version, index, kerr.MessageTooLarge.Code, m.text(kerr.MessageTooLarge.Code, size))
+			continue
 		}
+		in.skipTags()
+		m.cut(begin, in.at)
+		m.rows.producePartition(m.x.Version, index, kerr.MessageTooLarge.Code, m.text(kerr.MessageTooLarge.Code, size))
 	}
-	if large.n > 0 {
-		m.endPartial(p, from)
-	}
+	m.endPartial(p, from)
 }
 
 // beginPartial puts the head of a partial's row. n partitions are to follow.

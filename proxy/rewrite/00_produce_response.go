@@ -113,6 +113,9 @@ func (m *produceUnmap) peekKey(byID bool) []byte {
 // orphans are partials of topics that the broker does not answer for, though it was
 // asked: they become topics of their own.
 func (m *produceUnmap) orphans(topics int) []partial {
+	if len(m.partials) == 0 {
+		return nil
+	}
 	left, ahead := m.partials, *m
 	for ; topics > 0 && len(left) > 0 && ahead.in.err == nil; topics-- {
 		_, left = matching(left, ahead.peekKey(m.x.Version >= 13))
