@@ -47,13 +47,48 @@ func (b *bucket) await(ctx context.Context, n int64, atMost time.Duration) (held
 	}
 	timer := time.NewTimer(atMost)
 	defer timer.Stop()
-	select {
-	case <-w.woke:
-	case <-timer.C:
-	case <-ctx.Done():
-		err = ctx.Err()
+	for {
+		select {
+		case <-w.woke:
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-timer.C:
+			if !b.owes(n) {
+				timer.Reset(owedLook)
+				continue
+			}
+		}
+		return time.Since(begin), err
 	}
-	return time.Since(begin), err
+}
+
+const (
+	// mostOwed is how deep in debt a bucket gets by work that has waited for long
+	// enough, in seconds: more connections than the limit can serve in the time that
+	// they may be held would have any multiple of it otherwise. Whoever waits beyond
+	// that waits until some of it is repaid, or its client gives up.
+	mostOwed = 10
+	// owedLook is when to look again.
+	owedLook = time.Second
+)
+
+// owes lets work of n units begin on credit, unless too much is owed already, what
+// others that were let go just now have yet to spend included.
+func (b *bucket) owes(n int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.left()-b.onCredit < -mostOwed*b.rate.Load() {
+		return false
+	}
+	b.onCredit += n * scale
+	return true
+}
+
+// settled forgets what was let go on credit: it has been spent since.
+func (b *bucket) settled() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.onCredit = 0
 }
 
 // enqueue reports whether w is the first.

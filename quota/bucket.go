@@ -44,8 +44,10 @@ type bucket struct {
 
 	waiting atomic.Int32 // waiters
 	held    atomic.Int64 // units that they want
-	mu      sync.Mutex   // guards queue
+	mu      sync.Mutex   // guards what follows
 	queue   []*waiter
+	// onCredit is what work may still spend that was let go since the newest look.
+	onCredit int64
 
 	refs  int   // resolved that hold it; guarded by the account's mutex
 	lease lease // owned by the Limiter's rounds

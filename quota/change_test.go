@@ -127,7 +127,7 @@ func TestAwaitEnds(t *testing.T) {
 	inFleet(t, 1, tenancy.Limits{tenancy.LimitRequests: {Value: 1}}, func(t *testing.T, f *fleet) {
 		s := f.limiters[0].Scope("i-1", "u", "c")
 		defer s.Close()
-		s.Spend(Requests, 1e6)
+		s.Spend(Requests, 9)
 		if held, err := s.Await(t.Context(), Requests, 1, 3*time.Second); held != 3*time.Second || err != nil {
 			t.Errorf("held %v, %v; want 3 s at the most", held, err)
 		}

@@ -64,6 +64,7 @@ func (b *bucket) look(now time.Time, away bool) Ask {
 	if !l.at.IsZero() {
 		elapsed = now.Sub(l.at).Seconds()
 	}
+	b.settled()
 	spent, held := b.spent.Load(), b.held.Load()
 	admitted := float64(spent-l.seen) / scale
 	if l.at.IsZero() {

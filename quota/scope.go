@@ -48,8 +48,10 @@ func (s *Scope) Spend(d Dimension, n int64) Decision {
 
 // Await holds work of n units until it may begin: until something is left in every
 // bucket, or, where limits are small beside n, enough. It returns how long that was:
-// atMost at the most, after which the work may begin whatever is left. err is ctx's.
-// It charges nothing, and without need neither blocks nor allocates.
+// atMost, after which the work may begin on credit. Only where a bucket owes what
+// ten seconds bring already it goes on waiting, for as long as that is so: else who
+// opens enough connections would have any multiple of a limit. err is ctx's. It
+// charges nothing, and without need neither blocks nor allocates.
 func (s *Scope) Await(ctx context.Context, d Dimension, n int64, atMost time.Duration) (held time.Duration, err error) {
 	of := &s.now.Load().buckets[d]
 	if (of[0] == nil || of[0].free(n)) && (of[1] == nil || of[1].free(n)) {
@@ -60,15 +62,15 @@ func (s *Scope) Await(ctx context.Context, d Dimension, n int64, atMost time.Dur
 
 // await is Await where there may be need.
 func (s *Scope) await(ctx context.Context, d Dimension, n int64, atMost time.Duration) (held time.Duration, err error) {
-	for again := true; again && held < atMost; {
+	for again := true; again; {
 		again = false
 		r := s.now.Load()
 		for _, i := range [...]int{1, 0} { // who is held by the smaller limit takes nothing from the larger one
 			b := r.buckets[d][i]
-			if b == nil || b.free(n) || held >= atMost {
+			if b == nil || b.free(n) {
 				continue
 			}
-			more, err := b.await(ctx, n, atMost-held)
+			more, err := b.await(ctx, n, max(atMost-held, 0))
 			s.account.held(b, s, more)
 			if held += more; err != nil {
 				return held, err
