@@ -144,7 +144,8 @@ const groupAppears = 10 * time.Second
 
 // MayHaveGroup counts the newest sample and what this gateway has let in since. With
 // several gateways more groups may come to be than the limit says, as many as the
-// others let in between two samples; none that exists is refused by it. Without a sample
+// others let in between two samples; and one that another gateway has let in is not
+// known here until the next sample, which a refusal hastens. Without a sample
 // everything is let in.
 func (l *hardLimit) MayHaveGroup(physical string) bool {
 	most, sample := l.now.Bounds().Groups, l.pool.Holdings()
