@@ -24,27 +24,17 @@ const autoCreateTurn = 3 * time.Second
 // later. The broker itself never creates: it would not know whose topic it is.
 // As in Kafka CREATE on the topic or on the cluster is needed.
 func (x *Exchange) createMissing(rows []kmsg.MetadataResponseTopic) {
-	req := kmsg.NewPtrCreateTopicsRequest()
-	req.TimeoutMillis = autoCreateTimeoutMillis
-	anyTopic := x.cluster(opCreate) == 0
-	missing := make(map[string]*kmsg.MetadataResponseTopic)
 	var space *room
 	defer func() { space.end() }()
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.TimeoutMillis = autoCreateTimeoutMillis
+	missing := make(map[string]*kmsg.MetadataResponseTopic)
+	anyTopic := x.cluster(opCreate) == 0
 	for i := range rows {
 		row := &rows[i]
-		if row.ErrorCode != codeUnknownTopic || row.Topic == nil || x.shared(*row.Topic) {
+		if !x.mayCreate(row, anyTopic) {
 			continue
 		}
-		if !anyTopic && !x.allows(*row.Topic, opCreate) {
-			row.ErrorCode, row.TopicID = codeTopicDenied, topicID{}
-			continue
-		}
-		if x.Mutations != nil && !x.Mutations.Spend(defaultPartitions, true) {
-			continue // unknown for now: clients ask again (as DefaultAutoTopicCreationManager)
-		}
-		t := kmsg.NewCreateTopicsRequestTopic()
-		t.Topic = x.Space.Physical(tenancy.KindTopic, *row.Topic)
-		t.NumPartitions, t.ReplicationFactor = -1, -1
 		if space == nil {
 			var err error
 			ctx, cancel := context.WithTimeout(x.Ctx, autoCreateTurn)
@@ -54,6 +44,9 @@ func (x *Exchange) createMissing(rows []kmsg.MetadataResponseTopic) {
 				return // the rows stay UNKNOWN_TOPIC_OR_PARTITION, which clients try again
 			}
 		}
+		t := kmsg.NewCreateTopicsRequestTopic()
+		t.Topic = x.Space.Physical(tenancy.KindTopic, *row.Topic)
+		t.NumPartitions, t.ReplicationFactor = -1, -1
 		if code, _ := space.create(t.Topic, &t.NumPartitions); code != 0 {
 			if code == codePolicyViolation { // else clients try again
 				row.ErrorCode, row.TopicID = code, topicID{}
@@ -70,13 +63,28 @@ func (x *Exchange) createMissing(rows []kmsg.MetadataResponseTopic) {
 	if err != nil {
 		return // the rows stay UNKNOWN_TOPIC_OR_PARTITION, which clients try again
 	}
-	resp, ok := raw.(*kmsg.CreateTopicsResponse)
-	if !ok {
-		return
+	if resp, ok := raw.(*kmsg.CreateTopicsResponse); ok {
+		x.fillIn(x.created(resp, missing), missing)
 	}
-	var made []string
+}
+
+// mayCreate reports whether the topic of a row is to be created; the row says why not.
+func (x *Exchange) mayCreate(row *kmsg.MetadataResponseTopic, anyTopic bool) bool {
+	if row.ErrorCode != codeUnknownTopic || row.Topic == nil || x.shared(*row.Topic) {
+		return false
+	}
+	if !anyTopic && !x.allows(*row.Topic, opCreate) {
+		row.ErrorCode, row.TopicID = codeTopicDenied, topicID{}
+		return false
+	}
+	// Throttled, it is unknown for now: clients ask again (as DefaultAutoTopicCreationManager).
+	return x.Mutations == nil || x.Mutations.Spend(defaultPartitions, true)
+}
+
+// created says in the rows what came of each topic, and returns those that are there.
+func (x *Exchange) created(resp *kmsg.CreateTopicsResponse, rows map[string]*kmsg.MetadataResponseTopic) (made []string) {
 	for _, t := range resp.Topics {
-		row := missing[t.Topic]
+		row := rows[t.Topic]
 		if row == nil {
 			continue
 		}
@@ -93,7 +101,7 @@ func (x *Exchange) createMissing(rows []kmsg.MetadataResponseTopic) {
 			row.ErrorCode = t.ErrorCode
 		}
 	}
-	x.fillIn(made, missing)
+	return made
 }
 
 // fillIn replaces the rows of topics that have just been made by what the pool
