@@ -32,7 +32,7 @@ func (x *Exchange) createMissing(rows []kmsg.MetadataResponseTopic) {
 	anyTopic := x.cluster(opCreate) == 0
 	for i := range rows {
 		row := &rows[i]
-		if !x.mayCreate(row, anyTopic) {
+		if !x.toBeMade(row, anyTopic) {
 			continue
 		}
 		if space == nil {
@@ -68,8 +68,8 @@ func (x *Exchange) createMissing(rows []kmsg.MetadataResponseTopic) {
 	}
 }
 
-// mayCreate reports whether the topic of a row is to be created; the row says why not.
-func (x *Exchange) mayCreate(row *kmsg.MetadataResponseTopic, anyTopic bool) bool {
+// toBeMade reports whether the topic of a row is to be created; the row says why not.
+func (x *Exchange) toBeMade(row *kmsg.MetadataResponseTopic, anyTopic bool) bool {
 	if row.ErrorCode != codeUnknownTopic || row.Topic == nil || x.shared(*row.Topic) {
 		return false
 	}
