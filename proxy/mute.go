@@ -64,7 +64,7 @@ func (c *conn) patience(key kmsg.Key) time.Duration {
 // that were taken in before it leave meanwhile.
 func (c *conn) pause(key kmsg.Key, size int, timed bool) error {
 	u := &c.purse
-	frameBy := c.frameBy.Swap(0) // nothing can arrive meanwhile
+	frameBy := c.frameBy.Load()
 	leaving := c.leaveBy.Load() != 0
 	left := c.patience(key)
 	if muted := c.mutedUntil.Load(); muted != 0 {
@@ -76,37 +76,39 @@ func (c *conn) pause(key kmsg.Key, size int, timed bool) error {
 		}
 		c.mutedUntil.CompareAndSwap(muted, 0)
 	}
-	needs := [...]struct {
-		d quota.Dimension
-		n int64
-	}{{quota.Requests, 1}, {quota.RequestTime, 0}, {quota.ProduceBytes, 0}, {quota.FetchBytes, 0}}
-	if timed {
-		needs[1].n = 1
+	left, err := c.await(quota.Requests, 1, left)
+	if err == nil && timed {
+		left, err = c.await(quota.RequestTime, 1, left)
 	}
-	switch key {
-	case kmsg.Produce:
-		needs[2].n = frameBytes(size)
-	case kmsg.Fetch, kmsg.ShareFetch:
-		needs[3].n = 1
+	switch {
+	case err != nil:
+	case key == kmsg.Produce:
+		_, err = c.await(quota.ProduceBytes, frameBytes(size), left)
+	case fetches(int16(key)):
+		_, err = c.await(quota.FetchBytes, 1, left)
 	}
-	for _, need := range needs {
-		if need.n == 0 {
-			continue
-		}
-		held, err := u.scope.Await(c.ctx, need.d, need.n, left)
-		if err != nil {
-			return c.readEnded(err)
-		}
-		u.paused, left = u.paused+held, max(0, left-held)
+	if err != nil {
+		return c.readEnded(err)
+	}
+	u.inARow = u.paused > 0
+	if u.paused == 0 {
+		return nil
 	}
 	if frameBy != 0 {
 		c.frameBy.Store(frameBy + int64(u.paused))
 	}
-	u.inARow = u.paused > 0
-	if u.paused > 0 && !leaving && c.leaveBy.Load() != 0 { // drained meanwhile: the body gets its time
+	if !leaving && c.leaveBy.Load() != 0 { // drained meanwhile: the body gets its time
 		c.leaveBy.Store(time.Now().Add(quietWithin).UnixNano())
 	}
 	return nil
+}
+
+// await holds the request until something is left of one of its limits, and says how
+// long it may still be held.
+func (c *conn) await(d quota.Dimension, n int64, atMost time.Duration) (left time.Duration, err error) {
+	held, err := c.purse.scope.Await(c.ctx, d, n, atMost)
+	c.purse.paused += held
+	return max(0, atMost-held), err
 }
 
 // mute keeps the connection from being read for d from now on (KIP-219), except

@@ -86,14 +86,8 @@ func (p *spot) uvarint() (v int) {
 	return v
 }
 
-// str steps over a string that may be null.
-func (p *spot) str(flexible bool) {
-	if flexible {
-		p.skip(p.uvarint() - 1)
-		return
-	}
-	p.skip(int(int16(p.int(2))))
-}
+// str steps over a compact string that may be null.
+func (p *spot) str() { p.skip(p.uvarint() - 1) }
 
 // tags steps over a section of tagged fields.
 func (p *spot) tags() {
@@ -155,16 +149,16 @@ func (p *spot) behindTopics(version int16) {
 		if version >= 13 {
 			p.skip(16)
 		} else {
-			p.str(true)
+			p.str()
 		}
 		for n := p.uvarint() - 1; n > 0 && p.settle(); n-- {
 			p.skip(30) // index, error_code, base_offset, log_append_time_ms, log_start_offset
 			for e := p.uvarint() - 1; e > 0 && p.settle(); e-- {
 				p.skip(4) // batch_index
-				p.str(true)
+				p.str()
 				p.tags()
 			}
-			p.str(true) // error_message
+			p.str() // error_message
 			p.tags()
 		}
 		p.tags()

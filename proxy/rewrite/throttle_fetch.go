@@ -14,9 +14,9 @@ func LowerMaxBytes(key, version int16, request [][]byte, most int32) {
 			at.skip(4) // replica_id
 		}
 	case kmsg.ShareFetch:
-		at.str(true) // group_id
-		at.str(true) // member_id
-		at.skip(4)   // share_session_epoch
+		at.str()   // group_id
+		at.str()   // member_id
+		at.skip(4) // share_session_epoch
 	default:
 		return
 	}
