@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -15,7 +16,8 @@ const maxClientID = 255
 
 // purse is what a connection's requests are charged to. Reading goroutine only.
 type purse struct {
-	scope   *quota.Scope // of the newest client id; nil: nothing was charged yet
+	scope   *quota.Scope   // of the newest client id; nil: nothing was charged yet
+	former  []*quota.Scope // of others, whose answers are still to be charged
 	client  string
 	begun   time.Time     // when the request that arrives did
 	tab     tab           // of the request that arrives, or arrived last
@@ -90,17 +92,41 @@ func (u *purse) enter(c *conn, begin []byte) {
 	if u.scope != nil && string(id) == u.client {
 		return
 	}
-	u.leave()
+	if u.scope != nil {
+		u.former = append(u.former, u.scope)
+	}
 	u.client = string(id)
 	u.scope = c.srv.cfg.Quota.Scope(c.principal.Instance, c.principal.User, u.client)
+	u.retire(c)
 }
 
-// leave gives the scope back.
-func (u *purse) leave() {
-	if u.scope != nil {
-		u.scope.Close()
-		u.scope = nil
+// retire gives back those former scopes that no answer will be charged to. A bucket
+// that nobody holds is forgotten, and with it what would be charged later: who says
+// another client id while a fetch is under way would have it for nothing.
+func (u *purse) retire(c *conn) {
+	charged := make(map[*quota.Scope]bool, 4)
+	c.mu.Lock()
+	for _, p := range c.queue {
+		charged[p.scope] = true
 	}
+	c.mu.Unlock()
+	u.former = slices.DeleteFunc(u.former, func(s *quota.Scope) bool {
+		if charged[s] {
+			return false
+		}
+		s.Close()
+		return true
+	})
+}
+
+// leave gives all scopes back.
+func (u *purse) leave() {
+	for _, s := range append(u.former, u.scope) {
+		if s != nil {
+			s.Close()
+		}
+	}
+	u.scope, u.former = nil, nil
 }
 
 // kind is how a request is throttled.
