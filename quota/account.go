@@ -1,6 +1,8 @@
 package quota
 
 import (
+	"maps"
+	"slices"
 	"sync"
 
 	"weir/tenancy"
@@ -13,7 +15,10 @@ type account struct {
 	id      tenancy.InstanceID
 
 	mu      sync.Mutex
+	gone    bool // forgotten: there may be another of the instance
+	known   bool // limits and rules were read
 	limits  map[tenancy.LimitName]tenancy.EffectiveLimit
+	quotas  []tenancy.Quota // that rules are made of
 	rules   subQuotas
 	scopes  map[*Scope]struct{}
 	buckets map[bucketKey]*bucket // those that are held, or hot
@@ -23,26 +28,32 @@ type account struct {
 }
 
 func newAccount(l *Limiter, id tenancy.InstanceID) *account {
-	a := &account{limiter: l, id: id, scopes: map[*Scope]struct{}{}, buckets: map[bucketKey]*bucket{}}
-	a.read()
-	return a
+	return &account{limiter: l, id: id, scopes: map[*Scope]struct{}{}, buckets: map[bucketKey]*bucket{}}
 }
 
-// read reads the limits anew.
-func (a *account) read() {
+// read reads the limits anew, and reports whether they are others.
+func (a *account) read() bool {
 	v, plan, ok := a.limiter.cfg.Instance(a.id)
 	if !ok {
-		return // as before: the directory forgets an instance only with its connections
+		return false // as before: the directory forgets an instance only with its connections
 	}
-	a.limits, a.rules = tenancy.Effective(plan, v.Limits), compileSubQuotas(v.Quotas)
+	limits := tenancy.Effective(plan, v.Limits)
+	if a.known && maps.Equal(limits, a.limits) && slices.EqualFunc(v.Quotas, a.quotas, tenancy.Quota.Equal) {
+		return false
+	}
+	a.known, a.limits, a.quotas, a.rules = true, limits, v.Quotas, compileSubQuotas(v.Quotas)
+	return true
 }
 
 // resolve puts the present limits in force, for scopes that are held and for work
-// that waits.
+// that waits. An instance changes for many reasons, which its tenant may have too;
+// where limits are what they were this does nothing.
 func (a *account) resolve() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.read()
+	if !a.read() {
+		return
+	}
 	for _, b := range a.buckets {
 		b.refs = 0
 	}

@@ -55,9 +55,9 @@ type bucket struct {
 
 func newBucket(a *account, key bucketKey, rate, burst float64) *bucket {
 	b := &bucket{key: key, name: key.name(), account: a}
-	b.rate.Store(tokens(rate))
-	b.burst.Store(tokens(burst))
-	b.pace.Store(tokens(rate))
+	b.rate.Store(atLeastOne(rate))
+	b.burst.Store(atLeastOne(burst))
+	b.pace.Store(atLeastOne(rate))
 	b.fleet.Store(max(a.limiter.gateways.Load(), 1))
 	b.cool()
 	return b
@@ -65,6 +65,10 @@ func newBucket(a *account, key bucketKey, rate, burst float64) *bucket {
 
 // tokens of units; bounded, so that sums of a few do not overflow.
 func tokens(units float64) int64 { return int64(min(units*scale, math.MaxInt64/8)) }
+
+// atLeastOne is tokens of a limit: Kafka's protocol lets a sub-quota be as small as a
+// float can, and a bucket that gets nothing in a second is none.
+func atLeastOne(units float64) int64 { return max(tokens(units), 1) }
 
 // left is how many tokens are left; below 0: debt.
 func (b *bucket) left() int64 { return b.credit.Load() - b.spent.Load() }
@@ -99,12 +103,13 @@ func (b *bucket) cool() {
 	b.room.Store(b.burst.Load() / max(b.fleet.Load(), 1))
 }
 
-// limit puts another limit in force. Time to repay a debt stays what it was; what
-// was lent under a higher limit shrinks, and grows by a lease only: who changes a
-// limit back and forth gains nothing.
+// limit puts another limit in force. Time to repay a debt stays what it was, but for
+// one of days that a much higher limit would make of it (debtUnder); what was lent
+// under a higher limit shrinks, and grows by a lease only: who changes a limit back and
+// forth gains nothing.
 func (b *bucket) limit(rate, burst float64) {
-	before, now := b.rate.Load(), tokens(rate)
-	b.burst.Store(tokens(burst))
+	before, now := b.rate.Load(), atLeastOne(rate)
+	b.burst.Store(atLeastOne(burst))
 	if before == now {
 		return
 	}
@@ -112,7 +117,9 @@ func (b *bucket) limit(rate, burst float64) {
 	b.rate.Store(now)
 	b.pace.Store(min(int64(float64(b.pace.Load())*part), now))
 	left := b.left()
-	if left < 0 || part < 1 {
+	if left < 0 {
+		b.credit.Add(-debtUnder(-left, part, now) - left)
+	} else if part < 1 {
 		b.credit.Add(int64(float64(left)*part) - left)
 	}
 	if part < 1 {
@@ -123,4 +130,13 @@ func (b *bucket) limit(rate, burst float64) {
 		b.hurry()
 	}
 	b.wake()
+}
+
+// debtUnder is a debt in tokens after a limit has become part of what it was: rate.
+// Under a higher one that is no more than it was, or than clients are told to wait for:
+// what a large request owes to a tiny limit must not slow an instance whose limit was
+// raised because of that.
+func debtUnder(debt int64, part float64, rate int64) int64 {
+	most := max(float64(debt), min(float64(rate)*MaxThrottle.Seconds(), math.MaxInt64/8))
+	return int64(min(float64(debt)*part, most))
 }

@@ -1,6 +1,9 @@
 package quota
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // lease is what a gateway remembers of a bucket from one round to the next.
 type lease struct {
@@ -11,6 +14,7 @@ type lease struct {
 	seen    int64     // spent at the newest look
 	failing time.Time // since when nobody answers; zero: somebody does
 	filled  time.Time // while nobody answers: up to when it was filled
+	part    float64   // of a token: what the newest grants were more than whole ones
 }
 
 const (
@@ -95,7 +99,9 @@ func (b *bucket) lent(now time.Time, a Ask, got Lent) {
 	l := &b.lease
 	l.granted, l.failing = now, time.Time{}
 	b.fleet.Store(max(int64(got.Gateways), 1))
-	b.credit.Add(int64(got.Grant * scale))
+	exact := got.Grant*scale + l.part
+	b.credit.Add(int64(exact))
+	l.part = exact - math.Trunc(exact) // of small limits it is all that there is
 	b.low.Store(tokens(l.demand*lowSeconds) + 1)
 	room, pace := 0.0, a.Rate
 	if got.Demand <= a.Rate {

@@ -41,6 +41,7 @@ type InstanceAsk struct {
 
 	account *account
 	buckets []*bucket
+	subs    int // of them those of sub-quotas
 }
 
 // Use is how much of a limit is used.

@@ -111,8 +111,27 @@ func (l *Limiter) Usage(ctx context.Context, id tenancy.InstanceID) (map[tenancy
 	return l.lender.Use(ctx, id)
 }
 
-// with calls fn with the account of an instance, locked.
+// with calls fn with the account of an instance, locked. What goes on in one account,
+// which may have many scopes, keeps nobody from another.
 func (l *Limiter) with(id tenancy.InstanceID, fn func(*account)) {
+	for {
+		a := l.account(id)
+		a.mu.Lock()
+		if !a.gone {
+			defer a.mu.Unlock()
+			if !a.known {
+				a.read()
+			}
+			fn(a)
+			return
+		}
+		a.mu.Unlock()
+		l.remove(a) // who forgot it is about to
+	}
+}
+
+// account is an instance's account, a new one if there is none.
+func (l *Limiter) account(id tenancy.InstanceID) *account {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.accounts[id]
@@ -123,18 +142,24 @@ func (l *Limiter) with(id tenancy.InstanceID, fn func(*account)) {
 			l.wakeRun() // to say that this gateway lives
 		}
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	fn(a)
+	return a
 }
 
 // forget drops an account that nobody uses: nothing in it differs from a new one.
 func (l *Limiter) forget(a *account) {
+	a.mu.Lock()
+	a.gone = a.gone || a.unused()
+	gone := a.gone
+	a.mu.Unlock()
+	if gone {
+		l.remove(a)
+	}
+}
+
+func (l *Limiter) remove(a *account) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.unused() && l.accounts[a.id] == a {
+	if l.accounts[a.id] == a {
 		delete(l.accounts, a.id)
 	}
 }

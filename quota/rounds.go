@@ -36,7 +36,7 @@ func (r *rounds) plan(now time.Time) *Round {
 	l := r.limiter
 	r.hot = append(r.hot, l.hurried()...)
 	round := &Round{Gateway: l.cfg.Gateway, Epoch: r.epoch, Beat: r.beatDue(now)}
-	asks := map[tenancy.InstanceID]*InstanceAsk{}
+	asks, late := map[tenancy.InstanceID]*InstanceAsk{}, false
 	ask := func(a *account) *InstanceAsk {
 		in := asks[a.id]
 		if in == nil {
@@ -53,15 +53,24 @@ func (r *rounds) plan(now time.Time) *Round {
 		}
 		b.fill(now, l.gateways.Load())
 		if b.due(now) {
+			in := ask(b.account)
+			if b.key.isSub() && in.subs == maxSubAsks {
+				late = true
+				return false
+			} else if b.key.isSub() {
+				in.subs++
+			}
 			if l.frozen.Load() {
 				b.fail(now, r.since)
 			}
-			in := ask(b.account)
 			in.Buckets = append(in.Buckets, b.look(now, !b.lease.failing.IsZero()))
 			in.buckets = append(in.buckets, b)
 		}
 		return false
 	})
+	if late { // in the next round it is their turn
+		slices.SortStableFunc(r.hot, func(a, b *bucket) int { return a.lease.at.Compare(b.lease.at) })
+	}
 	r.planPlaces(now, ask)
 	if len(round.Asks) == 0 && !round.Beat {
 		return nil
@@ -83,7 +92,7 @@ func (r *rounds) beatDue(now time.Time) bool {
 // apply puts the answers of a round to use.
 func (r *rounds) apply(now time.Time, round *Round, err error) {
 	l := r.limiter
-	r.state(now, err)
+	r.state(now, err, slices.ContainsFunc(round.Asks, func(in *InstanceAsk) bool { return in.Settled }))
 	if err == nil && round.Beat {
 		r.alive, r.answered = round.Alive, now
 		if n := int64(len(round.Alive)); now.Sub(r.resumed) > gatherFor || n > l.gateways.Load() {

@@ -5,8 +5,9 @@ import "time"
 // warnAfter is after how long without an answer somebody should look at it.
 const warnAfter = time.Minute
 
-// state takes note of whether there was an answer.
-func (r *rounds) state(now time.Time, err error) {
+// state takes note of whether there was an answer; some says that there was one for
+// some instance. Then Redis is there, and what keeps it from the others is theirs alone.
+func (r *rounds) state(now time.Time, err error, some bool) {
 	l := r.limiter
 	l.metrics.calls.Inc()
 	if err != nil {
@@ -15,7 +16,10 @@ func (r *rounds) state(now time.Time, err error) {
 			r.since = now
 		}
 		away := now.Sub(r.since)
-		if away >= lapseAfter {
+		if some {
+			l.frozen.Store(false)
+			l.metrics.mode.Set(0)
+		} else if away >= lapseAfter {
 			l.frozen.Store(true)
 			l.metrics.mode.Set(1)
 		}

@@ -13,6 +13,11 @@ import (
 // beyond that those to whom a default applies share one bucket of it.
 const maxSubBuckets = 1000
 
+// maxSubAsks is for how many of them one round asks at the most. Redis does nothing
+// else meanwhile, for 2 ms or so; with a thousand it would be 25, five times a second
+// for each gateway. An instance that keeps more busy gets less than their limits.
+const maxSubAsks = 100
+
 // maxKeyName bounds what names a user or client id in the name of a bucket, in bytes.
 const maxKeyName = 64
 

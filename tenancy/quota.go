@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"unicode/utf8"
@@ -63,6 +64,11 @@ func (e QuotaEntity) Check() error {
 type Quota struct {
 	Entity QuotaEntity        `json:"entity"`
 	Values map[string]float64 `json:"values"`
+}
+
+// Equal reports whether both are the same values of the same entity.
+func (q Quota) Equal(other Quota) bool {
+	return q.Entity.Equal(other.Entity) && maps.Equal(q.Values, other.Values)
 }
 
 // QuotaKey is one key of one entity.
