@@ -37,9 +37,11 @@ func (x *Exchange) createMissing(rows []kmsg.MetadataResponseTopic) {
 		}
 		if space == nil {
 			var err error
-			ctx, cancel := context.WithTimeout(x.Ctx, autoCreateTurn)
+			ctx, cancel := context.WithCancel(x.Ctx)
+			defer cancel() // ends the turn too: not before the topics are there
+			late := time.AfterFunc(autoCreateTurn, cancel)
 			space, err = x.newRoom(ctx, true)
-			cancel()
+			late.Stop()
 			if err != nil {
 				return // the rows stay UNKNOWN_TOPIC_OR_PARTITION, which clients try again
 			}

@@ -42,7 +42,7 @@ func (l *fakeLimits) MayHaveGroup(physical string) bool {
 	return true
 }
 
-func (l *fakeLimits) Turn(context.Context) (func(), error) {
+func (l *fakeLimits) Turn(ctx context.Context) (func(), error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.busy {
@@ -50,11 +50,13 @@ func (l *fakeLimits) Turn(context.Context) (func(), error) {
 	}
 	l.turns++
 	l.inTurn++
-	return sync.OnceFunc(func() {
+	end := sync.OnceFunc(func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.inTurn--
-	}), nil
+	})
+	context.AfterFunc(ctx, end)
+	return end, nil
 }
 
 func (l *fakeLimits) Refused(limit tenancy.LimitName, _ *string) {

@@ -20,6 +20,7 @@ import (
 // answers. It notes what it was asked.
 type fakePool struct {
 	answers map[int16]kmsg.Response // to Request, by API key; absent: an error
+	onAsked func(kmsg.Request)      // called with each request; optional
 
 	mu      sync.Mutex
 	topics  map[topicID]string // every topic there is, by id
@@ -60,6 +61,9 @@ func (p *fakePool) Request(_ context.Context, req kmsg.Request) (kmsg.Response, 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked = append(p.asked, req)
+	if p.onAsked != nil {
+		p.onAsked(req)
+	}
 	if resp := p.answers[req.Key()]; resp != nil {
 		return resp, nil
 	}

@@ -3,6 +3,7 @@ package rewrite
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -74,6 +75,16 @@ func TestAutoCreateWithinLimits(t *testing.T) {
 	x := &Exchange{Session: newSession(pool), Ctx: t.Context(), Key: int16(kmsg.Metadata), Version: 12}
 	limits := &fakeLimits{bounds: quota.Bounds{Topics: 2, Partitions: 7}}
 	x.Limits = limits
+	pool.onAsked = func(req kmsg.Request) {
+		if c, ok := req.(*kmsg.CreateTopicsRequest); !ok || c.ValidateOnly {
+			return
+		}
+		time.Sleep(10 * time.Millisecond) // whoever ends the turn before its time does so elsewhere
+		if limits.mu.Lock(); limits.inTurn != 1 {
+			t.Error("topics are created when the turn is over")
+		}
+		limits.mu.Unlock()
+	}
 	rows := []kmsg.MetadataResponseTopic{
 		{Topic: new("a"), ErrorCode: codeUnknownTopic}, {Topic: new("b"), ErrorCode: codeUnknownTopic}, {Topic: new("orders")},
 	}
