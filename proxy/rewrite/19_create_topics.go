@@ -49,8 +49,10 @@ func createTopics(x *Exchange, req *kmsg.CreateTopicsRequest) (outcome[*kmsg.Cre
 		if code == 0 {
 			code, msg = space.create(x.Space.Physical(tenancy.KindTopic, t.Topic), &t.NumPartitions)
 		}
-		if code == 0 && !req.ValidateOnly && !x.mutate(createCost(t), 6) {
-			code, msg = codeThrottled, standardText(codeThrottled)
+		if code == 0 && !req.ValidateOnly {
+			if code = x.mutate(createCost(t), 6); code != 0 {
+				msg = standardText(code)
+			}
 		}
 		if code != 0 {
 			place(&refused, at, refuseCreate(t.Topic, code, msg))

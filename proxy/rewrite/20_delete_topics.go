@@ -50,7 +50,9 @@ func deleteTopicNames(x *Exchange, names []string) (asked []string, refused []pl
 			return refuseDelete(&virtual, topicID{}, x.deleteCode(virtual, code))
 		})
 	return chargeDeletes(x, asked, refused, func(physical string) string { return physical },
-		func(physical string) kmsg.DeleteTopicsResponseTopic { return x.throttledDelete(physical, topicID{}) })
+		func(physical string, code int16) kmsg.DeleteTopicsResponseTopic {
+			return x.throttledDelete(physical, topicID{}, code)
+		})
 }
 
 // deleteTopicsByRow maps the rows of v6 in place. An id that is not this
@@ -96,11 +98,11 @@ func deleteTopicsByRow(x *Exchange, req *kmsg.DeleteTopicsRequest) (refused []pl
 			}
 			return *t.Topic
 		},
-		func(t kmsg.DeleteTopicsRequestTopic) kmsg.DeleteTopicsResponseTopic {
+		func(t kmsg.DeleteTopicsRequestTopic, code int16) kmsg.DeleteTopicsResponseTopic {
 			if t.Topic == nil {
-				return refuseDelete(nil, t.TopicID, codeThrottled)
+				return refuseDelete(nil, t.TopicID, code)
 			}
-			return x.throttledDelete(*t.Topic, topicID{})
+			return x.throttledDelete(*t.Topic, topicID{}, code)
 		})
 	return refused
 }

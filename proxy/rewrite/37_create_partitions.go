@@ -40,9 +40,14 @@ func createPartitions(x *Exchange, req *kmsg.CreatePartitionsRequest) (outcome[*
 			row.ErrorCode, row.ErrorMessage = codeAssignment, new("brokers cannot be chosen here; leave the assignment out")
 		case t.Count > maxPartitions:
 			row.ErrorCode, row.ErrorMessage = codePolicyViolation, tooManyPartitions(t.Count)
-		case !req.ValidateOnly && !x.mutate(int(t.Count)-cmp.Or(have[physical], int(t.Count)-1), 3):
-			row.ErrorCode, row.ErrorMessage = codeThrottled, standardText(codeThrottled)
 		default:
+			if !req.ValidateOnly {
+				code = x.mutate(int(t.Count)-cmp.Or(have[physical], int(t.Count)-1), 3)
+			}
+			if code != 0 {
+				row.ErrorCode, row.ErrorMessage = code, standardText(code)
+				break
+			}
 			if row.ErrorCode, row.ErrorMessage = space.grow(physical, t.Count); row.ErrorCode != 0 {
 				break
 			}

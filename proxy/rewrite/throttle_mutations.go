@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"weir/tenancy"
@@ -17,7 +18,8 @@ type Mutations interface {
 	Bounded() bool
 	// Spend charges n partitions. Strict, and while nothing is left of the limit, it
 	// charges nothing and ok is false (Kafka's StrictControllerMutationQuota: what
-	// begins within the limit may exceed it). The client is told to wait by who
+	// begins within the limit may exceed it). Not strict, that is so only while more is
+	// owed than clients can be told to wait for. The client is told to wait by who
 	// answers it.
 	Spend(n int, strict bool) (ok bool)
 }
@@ -28,11 +30,18 @@ const codeThrottled int16 = 89 // THROTTLING_QUOTA_EXCEEDED
 // their number to it.
 const defaultPartitions = 1
 
-// mutate charges n partitions; false if they may not be created or deleted now.
-// since is the lowest version of the key whose clients know what that means; those
-// of older ones are only throttled.
-func (x *Exchange) mutate(n int, since int16) (ok bool) {
-	return x.Mutations == nil || n <= 0 || x.Mutations.Spend(n, x.Version >= since)
+// mutate charges n partitions; code is not 0 if they may not be created or deleted now.
+// since is the lowest version of the key whose clients know codeThrottled; those of
+// older ones are only throttled, and when that does not help told to try again by a
+// code that they know.
+func (x *Exchange) mutate(n int, since int16) (code int16) {
+	switch {
+	case x.Mutations == nil || n <= 0 || x.Mutations.Spend(n, x.Version >= since):
+		return 0
+	case x.Version < since:
+		return kerr.RequestTimedOut.Code
+	}
+	return codeThrottled
 }
 
 // partitions asks the pool how many partitions topics have, by their physical
@@ -65,7 +74,7 @@ func createCost(t *kmsg.CreateTopicsRequestTopic) int {
 // chargeDeletes charges for the topics that are to be deleted, by their partitions,
 // and moves those that do not fit to the refused. Both are in the request's order,
 // and together all of it.
-func chargeDeletes[T, R any](x *Exchange, asked []T, refused []placed[R], physical func(T) string, refuse func(T) R) ([]T, []placed[R]) {
+func chargeDeletes[T, R any](x *Exchange, asked []T, refused []placed[R], physical func(T) string, refuse func(T, int16) R) ([]T, []placed[R]) {
 	if x.Mutations == nil || len(asked) == 0 {
 		return asked, refused
 	}
@@ -85,11 +94,12 @@ func chargeDeletes[T, R any](x *Exchange, asked []T, refused []placed[R], physic
 		}
 		t := asked[0]
 		asked = asked[1:]
-		if x.mutate(cmp.Or(have[physical(t)], 1), deleteKnows) {
+		code := x.mutate(cmp.Or(have[physical(t)], 1), deleteKnows)
+		if code == 0 {
 			kept = append(kept, t)
 			continue
 		}
-		place(&all, at, refuse(t))
+		place(&all, at, refuse(t, code))
 	}
 	return kept, all
 }
@@ -99,7 +109,7 @@ func chargeDeletes[T, R any](x *Exchange, asked []T, refused []placed[R], physic
 const deleteKnows = 5
 
 // throttledDelete is the row of a topic that cannot be deleted now.
-func (x *Exchange) throttledDelete(physical string, id topicID) kmsg.DeleteTopicsResponseTopic {
+func (x *Exchange) throttledDelete(physical string, id topicID, code int16) kmsg.DeleteTopicsResponseTopic {
 	virtual, _ := x.Space.Virtual(tenancy.KindTopic, physical)
-	return refuseDelete(&virtual, id, codeThrottled)
+	return refuseDelete(&virtual, id, code)
 }
