@@ -22,8 +22,10 @@ func (c *conn) knock(id tenancy.InstanceID) error {
 	}
 	s := c.srv.cfg.Quota.Scope(id, "", "")
 	defer s.Close()
-	held, err := s.Await(c.ctx, quota.ConnectionAttempts, 1, attemptHold)
-	if err != nil {
+	ctx, cancel := context.WithTimeout(c.ctx, attemptHold) // however much is owed
+	defer cancel()
+	held, _ := s.Await(ctx, quota.ConnectionAttempts, 1, attemptHold)
+	if err := c.ctx.Err(); err != nil {
 		return &closing{reason: reasonClientGone, err: err}
 	}
 	if held > 0 && s.Spend(quota.ConnectionAttempts, 0).Throttle > 0 {

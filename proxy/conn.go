@@ -250,7 +250,7 @@ func (c *conn) arrived() {
 // notes until when the others must be there.
 func (c *conn) inspect(begin []byte, size int) error {
 	c.purse.begun = time.Now()
-	takes := c.srv.cfg.FrameGrace + c.srv.mayHold + time.Duration(size)*time.Second/frameRate
+	takes := c.srv.cfg.FrameGrace + time.Duration(size)*time.Second/frameRate
 	c.frameBy.Store(c.purse.begun.Add(takes).UnixNano())
 	if key := int16(begin[0])<<8 | int16(begin[1]); key != int16(kmsg.Produce) && size > controlFrame {
 		return closef(reasonFrameSize, "%s request of %d bytes, at most %d are allowed", kmsg.NameForKey(key), size, controlFrame)

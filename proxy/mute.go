@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -37,26 +38,30 @@ func (c *conn) throttleMost() time.Duration {
 	return quota.MaxThrottle
 }
 
-// patience is how long the request that arrives may be held.
-func (c *conn) patience(key kmsg.Key) time.Duration {
-	now, most := c.purse.begun, otherHold
+// patience is how long the request that arrives may be held. Strict: and not longer
+// even where so much is owed already that Await gives no more credit.
+func (c *conn) patience(key kmsg.Key) (most time.Duration, strict bool) {
+	now := c.purse.begun
+	most = otherHold
 	switch {
 	case c.purse.grouped:
-		most = memberHold
+		most, strict = memberHold, true
 	case kindOf(key) != ordinary:
-		most = asideHold
+		most, strict = asideHold, true
 	case key == kmsg.Produce && c.purse.inARow:
 		most = rowHold
 	case key == kmsg.Produce:
 		most = produceHold
 	}
 	if !c.expires.IsZero() { // it came in time, and so must the re-authentication behind it
-		most = min(most, c.expires.Sub(now)/2)
+		if left := c.expires.Sub(now) / 2; left < most {
+			most, strict = left, true
+		}
 	}
 	if by := c.leaveBy.Load(); by != 0 {
-		most = min(most, time.Unix(0, by).Sub(now))
+		most, strict = min(most, time.Unix(0, by).Sub(now)), true
 	}
-	return max(most, 0)
+	return max(most, 0), strict
 }
 
 // pause holds the request that arrives: while the connection is muted, and until
@@ -64,9 +69,9 @@ func (c *conn) patience(key kmsg.Key) time.Duration {
 // that were taken in before it leave meanwhile.
 func (c *conn) pause(key kmsg.Key, size int, timed bool) error {
 	u := &c.purse
-	frameBy := c.frameBy.Load()
+	frameBy := c.frameBy.Swap(0) // nothing can arrive meanwhile
 	leaving := c.leaveBy.Load() != 0
-	left := c.patience(key)
+	left, strict := c.patience(key)
 	if muted := c.mutedUntil.Load(); muted != 0 {
 		if d := min(time.Until(time.Unix(0, muted)), left); d > 0 {
 			if !wait(c.ctx, d) {
@@ -76,26 +81,26 @@ func (c *conn) pause(key kmsg.Key, size int, timed bool) error {
 		}
 		c.mutedUntil.CompareAndSwap(muted, 0)
 	}
-	left, err := c.await(quota.Requests, 1, left)
+	left, err := c.await(quota.Requests, 1, left, strict)
 	if err == nil && timed {
-		left, err = c.await(quota.RequestTime, 1, left)
+		left, err = c.await(quota.RequestTime, 1, left, strict)
 	}
 	switch {
 	case err != nil:
 	case key == kmsg.Produce:
-		_, err = c.await(quota.ProduceBytes, frameBytes(size), left)
+		_, err = c.await(quota.ProduceBytes, frameBytes(size), left, strict)
 	case fetches(int16(key)):
-		_, err = c.await(quota.FetchBytes, 1, left)
+		_, err = c.await(quota.FetchBytes, 1, left, strict)
 	}
 	if err != nil {
 		return c.readEnded(err)
 	}
+	if frameBy != 0 {
+		c.frameBy.Store(frameBy + int64(u.paused))
+	}
 	u.inARow = u.paused > 0
 	if u.paused == 0 {
 		return nil
-	}
-	if frameBy != 0 {
-		c.frameBy.Store(frameBy + int64(u.paused))
 	}
 	if !leaving && c.leaveBy.Load() != 0 { // drained meanwhile: the body gets its time
 		c.leaveBy.Store(time.Now().Add(quietWithin).UnixNano())
@@ -105,9 +110,21 @@ func (c *conn) pause(key kmsg.Key, size int, timed bool) error {
 
 // await holds the request until something is left of one of its limits, and says how
 // long it may still be held.
-func (c *conn) await(d quota.Dimension, n int64, atMost time.Duration) (left time.Duration, err error) {
-	held, err := c.purse.scope.Await(c.ctx, d, n, atMost)
+func (c *conn) await(d quota.Dimension, n int64, atMost time.Duration, strict bool) (left time.Duration, err error) {
+	ctx, scope := c.ctx, c.purse.scope
+	if strict {
+		if scope.Spend(d, 0).Throttle == 0 {
+			return atMost, nil
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, atMost)
+		defer cancel()
+	}
+	held, err := scope.Await(ctx, d, n, atMost)
 	c.purse.paused += held
+	if c.ctx.Err() == nil {
+		err = nil
+	}
 	return max(0, atMost-held), err
 }
 

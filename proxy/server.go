@@ -37,7 +37,6 @@ type Server struct {
 	hard      *hardLimits // nil: nobody is held to any
 	sides     sides
 	windows   windows
-	mayHold   time.Duration // how long limits may hold a request; 0: there are none
 	refusals  *refusals
 	log       *closedLog
 	lastID    atomic.Uint64
@@ -68,9 +67,6 @@ func New(cfg Config) (*Server, error) {
 		hard:    newHardLimits(cfg),
 	}
 	s.refusals, s.log = newRefusals(cfg.Refusals, cfg.Gateway, s.metrics), newClosedLog(cfg.Log)
-	if cfg.Quota != nil {
-		s.mayHold = produceHold
-	}
 	s.conns.init()
 	s.memory.observed(cfg.Registry)
 	for _, l := range cfg.Listeners {

@@ -90,7 +90,7 @@ func TestThrottledFetchKeepsItsData(t *testing.T) {
 	if got.ThrottleMillis == 0 {
 		t.Error("not throttled")
 	}
-	r.limit("a", tenancy.Limits{tenancy.LimitFetchBytes: {Value: 1 << 10}})
+	r.limit("a", tenancy.Limits{tenancy.LimitFetchBytes: {Value: 10 << 10}}) // a batch is eight seconds' worth
 	must[*kmsg.FetchResponse](t, c, fetch("t", 50<<20), 12)
 	if most := <-asked; most != leastFetch {
 		t.Errorf("the broker was asked for %d bytes, want %d", most, leastFetch)
