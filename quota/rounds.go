@@ -22,7 +22,8 @@ type rounds struct {
 	answered time.Time // when that came
 	resumed  time.Time // the newest time that somebody answered again
 	since    time.Time // since when nobody answers; zero: somebody does
-	warned   bool      // that nobody does
+	troubled time.Time // since when not all is answered; zero: all is
+	warned   bool      // of that
 
 	placing []*account // whose connections are not settled
 	checked time.Time  // all connections were reported
@@ -92,8 +93,8 @@ func (r *rounds) beatDue(now time.Time) bool {
 // apply puts the answers of a round to use.
 func (r *rounds) apply(now time.Time, round *Round, err error) {
 	l := r.limiter
-	r.state(now, err, slices.ContainsFunc(round.Asks, func(in *InstanceAsk) bool { return in.Settled }))
-	if err == nil && round.Beat {
+	r.state(now, round, err)
+	if round.Beat && round.Alive != nil {
 		r.alive, r.answered = round.Alive, now
 		if n := int64(len(round.Alive)); now.Sub(r.resumed) > gatherFor || n > l.gateways.Load() {
 			l.gateways.Store(max(n, 1))
@@ -102,10 +103,14 @@ func (r *rounds) apply(now time.Time, round *Round, err error) {
 			r.checked = time.Time{} // Redis has lost what it knew, or this is the first beat
 		}
 	}
+	since := r.since
+	if since.IsZero() {
+		since = now // others have an answer
+	}
 	for _, in := range round.Asks {
 		if !in.Settled {
 			for _, b := range in.buckets {
-				b.fail(now, r.since)
+				b.fail(now, since)
 			}
 			if in.Places != nil {
 				in.account.placesFailed()
