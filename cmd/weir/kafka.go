@@ -130,6 +130,8 @@ func topicError(topic string, err error) error {
 	f := &failure{code: "kafka-" + strings.ToLower(strings.ReplaceAll(k.Message, "_", "-")), exit: exitFailed, err: err}
 	f.message = fmt.Sprintf("topic %s: %s", topic, strings.ToLower(strings.TrimSuffix(k.Description, ".")))
 	switch k {
+	case kerr.PolicyViolation, kerr.MessageTooLarge, kerr.ThrottlingQuotaExceeded:
+		f.exit = exitLimit
 	case kerr.UnknownTopicOrPartition:
 		f.code, f.exit = "topic-not-found", exitNotFound
 		f.message = "there is no topic " + topic
@@ -146,4 +148,15 @@ func topicError(topic string, err error) error {
 		f.exit = exitUsage
 	}
 	return f
+}
+
+// topicRefused is topicError with what the answer said besides its code, "" if nothing:
+// a limit that is reached has one code for all limits, and only the text has its value.
+func topicRefused(topic string, err error, said string) error {
+	refused := topicError(topic, err)
+	var f *failure
+	if errors.As(refused, &f) && f.exit == exitLimit && said != "" {
+		f.message = fmt.Sprintf("topic %s: %s", topic, strings.TrimSuffix(said, "."))
+	}
+	return refused
 }

@@ -69,7 +69,7 @@ func (c *topicCreateCmd) Run(ctx context.Context, e *env) error {
 	defer cl.Close()
 	resp, err := kadm.NewClient(cl).CreateTopic(ctx, c.Partitions, -1, nil, c.Topic)
 	if err != nil {
-		return topicError(c.Topic, err)
+		return topicRefused(c.Topic, err, resp.ErrMessage)
 	}
 	return e.done(c.Topic, map[string]any{"name": c.Topic, "partitions": resp.NumPartitions}, "Created topic "+c.Topic)
 }
@@ -93,8 +93,8 @@ func (c *topicDeleteCmd) Run(ctx context.Context, e *env) error {
 	if err := e.confirm(c.Yes, "Delete topic "+c.Topic+" with all its records?", "weir topic delete "+c.Topic); err != nil {
 		return err
 	}
-	if _, err := admin.DeleteTopic(ctx, c.Topic); err != nil {
-		return topicError(c.Topic, err)
+	if resp, err := admin.DeleteTopic(ctx, c.Topic); err != nil {
+		return topicRefused(c.Topic, err, resp.ErrMessage)
 	}
 	return e.done(c.Topic, map[string]string{"name": c.Topic}, "Deleted topic "+c.Topic)
 }

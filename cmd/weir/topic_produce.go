@@ -62,9 +62,9 @@ func ensureTopic(ctx context.Context, admin *kadm.Client, topic string) error {
 	if !errors.Is(err, kerr.UnknownTopicOrPartition) {
 		return err
 	}
-	_, err = admin.CreateTopic(ctx, -1, -1, nil, topic)
+	resp, err := admin.CreateTopic(ctx, -1, -1, nil, topic)
 	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) { // somebody was faster
-		return topicError(topic, err)
+		return topicRefused(topic, err, resp.ErrMessage)
 	}
 	return nil
 }
