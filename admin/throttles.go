@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -82,7 +83,7 @@ func throttledLimits(instance string, all []quota.Throttle) []api.ThrottledLimit
 		if n < 0 {
 			n = len(sums)
 			c := cures[t.Limit]
-			sums = append(sums, api.ThrottledLimit{Limit: string(t.Limit), Text: c.text, Fix: c.fix, Try: "weir quota get " + instance})
+			sums = append(sums, api.ThrottledLimit{Limit: string(t.Limit), Text: c.text, Fix: c.fix, Try: "weir quota set " + instance + " " + string(t.Limit) + "=VALUE" + flagsOf(t.Of) + " --dry-run"})
 		}
 		if t.Kind == quota.Refused {
 			sums[n].Refused += t.Count
@@ -93,6 +94,31 @@ func throttledLimits(instance string, all []quota.Throttle) []api.ThrottledLimit
 	}
 	slices.SortStableFunc(sums, func(a, b api.ThrottledLimit) int { return cmp.Compare(b.Seconds, a.Seconds) })
 	return sums
+}
+
+// flagsOf say on the command line whose limit it is: the instance's, without any. A
+// name may hold whatever its user likes; only plain ones can be pasted into a shell.
+func flagsOf(of tenancy.QuotaEntity) (flags string) {
+	for _, part := range []struct {
+		flag string
+		name *string
+	}{{"--user", of.User}, {"--client", of.ClientID}} {
+		switch {
+		case part.name == nil:
+		case *part.name == "":
+			flags += " " + part.flag + " '<default>'"
+		case plainName(*part.name):
+			flags += " " + part.flag + " " + *part.name
+		default:
+			flags += " " + part.flag + " NAME"
+		}
+	}
+	return flags
+}
+
+// plainName is whether a shell takes a name for what it is, and no flag.
+func plainName(name string) bool {
+	return name[0] != '-' && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == ""
 }
 
 // cure is what people are told of a limit that throttles: what happened, and what to do.
