@@ -112,7 +112,7 @@ func limitMistakes(b api.ChangeLimits) (all []api.FieldError) {
 		_, known := tenancy.KindOf(name)
 		switch v := b.Limits[text]; {
 		case !known:
-			all = append(all, api.FieldError{Location: fmt.Sprintf("body.limits.%.80s", text), Message: "is none of " + joined(tenancy.LimitNames())})
+			all = append(all, api.FieldError{Location: fmt.Sprintf("body.limits.%.80s", text), Message: noLimit(text)})
 		case v != nil:
 			if err := stored(*v).Check(name); err != nil {
 				all = append(all, api.FieldError{Location: at, Message: strings.TrimPrefix(err.Error(), text+" ")})
@@ -120,6 +120,15 @@ func limitMistakes(b api.ChangeLimits) (all []api.FieldError) {
 		}
 	}
 	return all
+}
+
+// noLimit is for a name that no limit has.
+func noLimit(name string) string {
+	text := "is none of " + joined(tenancy.LimitNames())
+	if meant := tenancy.MeantLimit(name); meant != "" {
+		text += "; did you mean " + string(meant) + "?"
+	}
+	return text
 }
 
 func joined(names []tenancy.LimitName) string {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -66,7 +67,7 @@ func (s *server) getPlan(ctx context.Context, in *PlanPath) (*planOutput, error)
 // plan is what a plan bounds, and what of that was set.
 func (s *server) plan(ctx context.Context, name string) (bounds, tenancy.Limits, error) {
 	if !s.hasPlan(name) {
-		return nil, nil, problem(codePlanNotFound, "There is no plan %.80q; weir.yaml has the list.", name)
+		return nil, nil, problem(codePlanNotFound, "There is no plan %.80q, but %s.", name, strings.Join(s.cfg.Plans, ", "))
 	}
 	all, err := s.cfg.Store.PlanLimits(ctx)
 	if err != nil {

@@ -1,8 +1,8 @@
 package gateway
 
 import (
-	"cmp"
 	"fmt"
+	"maps"
 	"reflect"
 	"strconv"
 	"strings"
@@ -10,6 +10,8 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
+
+	"weir/tenancy"
 )
 
 // decoder fills a struct from a YAML tree. Unlike yaml.Unmarshal it goes on
@@ -113,7 +115,7 @@ func (d *decoder) mapping(node ast.Node, path string, v reflect.Value) {
 		i, known := fields[tk.Value]
 		if !known {
 			hint := ""
-			if meant := didYouMean(tk.Value, fields); meant != "" {
+			if meant := tenancy.DidYouMean(tk.Value, maps.Keys(fields)); meant != "" {
 				hint = "; did you mean " + meant + "?"
 				d.broken[join(path, meant)] = true
 			}
@@ -200,46 +202,4 @@ func describe(node ast.Node) string {
 		return "a list"
 	}
 	return strconv.Quote(node.GetToken().Value)
-}
-
-// didYouMean suggests the nearest known key, if one is at most two edits away
-// (one for keys of up to three letters).
-func didYouMean(key string, known map[string]int) string {
-	best, edits := "", 3
-	for name := range known {
-		n := distance(key, name)
-		if n < edits || n == edits && cmp.Less(name, best) {
-			best, edits = name, n
-		}
-	}
-	if best == "" || edits > 2 || edits > 1 && len(best) <= 3 {
-		return ""
-	}
-	return best
-}
-
-// distance is the number of single-letter edits, swaps of neighbours counting
-// as one (optimal string alignment).
-func distance(a, b string) int {
-	rows := make([][]int, len(a)+1)
-	for i := range rows {
-		rows[i] = make([]int, len(b)+1)
-		rows[i][0] = i
-	}
-	for j := range rows[0] {
-		rows[0][j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		for j := 1; j <= len(b); j++ {
-			change := 1
-			if a[i-1] == b[j-1] {
-				change = 0
-			}
-			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+change)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
-			}
-		}
-	}
-	return rows[len(a)][len(b)]
 }

@@ -48,7 +48,7 @@ func ParseAmount(name LimitName, text string) (float64, error) {
 	// ParseFloat would also take Inf, 0x1p4 and 1_000.
 	value, err := strconv.ParseFloat(digits, 64)
 	if err != nil || strings.Trim(digits, "0123456789.") != "" {
-		like := ""
+		like := " like 200"
 		if k.bytes() {
 			like = " like 1048576, 10MiB or 10MB"
 		}

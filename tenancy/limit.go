@@ -1,6 +1,7 @@
 package tenancy
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -92,7 +93,11 @@ func (l Limit) Check(name LimitName) error {
 	case !ok:
 		return fmt.Errorf("limit %.80q is unknown", name)
 	case !(l.Value >= k.Min && l.Value <= k.Max): // not a number neither
-		return fmt.Errorf("%s is %s, must be from %s to %s %s", name, number(l.Value), number(k.Min), number(k.Max), k.Unit)
+		text := fmt.Sprintf("%s is %s, must be from %s to %s %s", name, number(l.Value), number(k.Min), number(k.Max), k.Unit)
+		if k.bytes() {
+			text += fmt.Sprintf(", %s to %s", FormatAmount(name, k.Min), FormatAmount(name, k.Max))
+		}
+		return errors.New(text)
 	case k.Integral && l.Value != math.Trunc(l.Value):
 		return fmt.Errorf("%s is %v, must be a whole number of %s", name, number(l.Value), k.Unit)
 	case l.Burst == 0:

@@ -221,13 +221,12 @@ func knownLimit(name string) error {
 	if _, ok := tenancy.KindOf(tenancy.LimitName(name)); ok {
 		return nil
 	}
-	var names []string
-	for _, n := range tenancy.LimitNames() {
-		names = append(names, string(n))
+	if meant := tenancy.MeantLimit(name); meant != "" {
+		return badQuota(fmt.Sprintf("there is no limit %.80q; did you mean %s?", name, meant))
 	}
-	return badQuota(fmt.Sprintf("there is no limit %.80q, but %s", name, strings.Join(names, ", ")))
+	return badQuota(fmt.Sprintf("there is no limit %.80q", name))
 }
 
 func badQuota(message string) error {
-	return &failure{code: "usage", exit: exitUsage, message: message, try: []string{"weir quota set INSTANCE produce_bytes_per_second=10MiB"}}
+	return &failure{code: "usage", exit: exitUsage, message: message, try: []string{"weir quota set --help      has all limits, their units and ranges"}}
 }
