@@ -19,6 +19,7 @@ import (
 //	read VALUE PARTITION OFFSET   a record was consumed
 //	committed                     offsets were committed
 //	disconnect TEXT               a connection ended
+//	rebalance TEXT                partitions were taken away
 //	info TEXT                     the library says that the user need not care
 //	error TEXT                    the user would see this
 //	flushed                       the producer has an outcome for every record
@@ -36,6 +37,7 @@ type ledger struct {
 	reads       int
 	commits     int
 	disconnects int
+	rebalances  []string
 	info        map[string]int
 	errors      []string
 	latency     map[string][]time.Duration // by phase
@@ -91,6 +93,8 @@ func (l *ledger) event(line string) {
 		l.commits++
 	case "disconnect":
 		l.disconnects++
+	case "rebalance":
+		l.rebalances = append(l.rebalances, text)
 	case "info":
 		l.info[numbers.ReplaceAllString(text, "#")]++
 	case "flushed":

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -105,11 +107,25 @@ type load struct {
 // franz runs franz-go in this process.
 func (w *world) franz(in instance) *load {
 	l := newLedger(w.t, "franz-go")
-	opts := []kgo.Opt{kgo.WithHooks(hooks{l}), kgo.WithLogger(logger{l})}
-	producer := w.client(in, append(opts, kgo.DefaultProduceTopic("franz"))...)
-	consumer := w.client(in, append(opts, kgo.ConsumerGroup("franz-group"), kgo.ConsumeTopics("franz"),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit())...)
-	return w.franzWith(l, producer, consumer)
+	common := []kgo.Opt{kgo.WithHooks(hooks{l}), kgo.WithLogger(logger{l})}
+	producer := append(slices.Clone(common), kgo.DefaultProduceTopic("franz"))
+	consumer := append(common, kgo.ConsumerGroup("franz-group"), kgo.ConsumeTopics("franz"),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(),
+		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, taken map[string][]int32) {
+			if len(taken) > 0 {
+				l.tell("rebalance revoked %v", taken)
+			}
+		}))
+	if recordBytes() > 1 { // as in clients/Load.java
+		producer, consumer = append(producer, kgo.MaxBufferedRecords(200)), append(consumer, kgo.SessionTimeout(10*time.Second))
+	}
+	return w.franzWith(l, w.client(in, producer...), w.client(in, consumer...))
+}
+
+// recordBytes is how large the records of loads are at the least, for all libraries.
+func recordBytes() int {
+	n, _ := strconv.Atoi(os.Getenv("LOAD_BYTES"))
+	return n
 }
 
 // franzWith lets two clients of franz-go work.
@@ -130,7 +146,7 @@ func franzProduce(ctx context.Context, cl *kgo.Client, l *ledger) {
 	defer tick.Stop()
 	for i := 0; ctx.Err() == nil; i++ {
 		value, sent := fmt.Sprint(i), time.Now()
-		cl.Produce(context.WithoutCancel(ctx), kgo.KeyStringRecord(value, value), func(_ *kgo.Record, err error) {
+		cl.Produce(context.WithoutCancel(ctx), kgo.KeyStringRecord(value, fmt.Sprintf("%-*s", recordBytes(), value)), func(_ *kgo.Record, err error) {
 			if err != nil {
 				l.tell("error produce: %v", err)
 				return
@@ -154,7 +170,7 @@ func franzConsume(ctx context.Context, cl *kgo.Client, l *ledger) {
 		fetches.EachError(func(topic string, partition int32, err error) {
 			l.tell("error fetch of %s/%d: %v", topic, partition, err)
 		})
-		fetches.EachRecord(func(r *kgo.Record) { l.tell("read %s %d %d", r.Value, r.Partition, r.Offset) })
+		fetches.EachRecord(func(r *kgo.Record) { l.tell("read %s %d %d", r.Key, r.Partition, r.Offset) })
 		if fetches.NumRecords() == 0 {
 			continue
 		}

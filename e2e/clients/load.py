@@ -5,6 +5,9 @@ its end ends consuming.
 
 usage: load.py BOOTSTRAP USER PASSWORD CA TOPIC GROUP RECORDS_PER_SECOND
 
+With LOAD_BYTES in the environment records have so many bytes, and only WINDOW of them are on their way: who is throttled
+must not pile up what will be too old when its turn comes.
+
 USER and PASSWORD may be empty: then LOAD_SASL is the configuration of another mechanism, as JSON.
 """
 
@@ -20,6 +23,9 @@ bootstrap, user, password, ca, topic, group, rate = sys.argv[1:8]
 
 # The documentation of error_cb calls these informational: the library reconnects by itself.
 INFORMATIONAL = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}
+
+BYTES = int(os.environ.get("LOAD_BYTES", "1"))
+WINDOW = 200 if BYTES > 1 else 1 << 30
 
 producing, consuming = threading.Event(), threading.Event()
 printing = threading.Lock()
@@ -63,7 +69,9 @@ def produce():
             else:
                 tell("acked", value, int((time.monotonic() - sent) * 1e6))
 
-        producer.produce(topic, value, key=value, on_delivery=delivered)
+        while len(producer) >= WINDOW:
+            producer.poll(0.1)
+        producer.produce(topic, value.ljust(BYTES), key=value, on_delivery=delivered)
         i += 1
         while True:
             left = begin + i / int(rate) - time.monotonic()
@@ -75,17 +83,18 @@ def produce():
 
 
 def consume():
-    consumer = Consumer(
-        {**common("consumer"), "group.id": group, "auto.offset.reset": "earliest", "enable.auto.commit": False}
-    )
-    consumer.subscribe([topic])
+    conf = {**common("consumer"), "group.id": group, "auto.offset.reset": "earliest", "enable.auto.commit": False}
+    if BYTES > 1:
+        conf["session.timeout.ms"] = 10000  # that of older clients: what is late is noticed
+    consumer = Consumer(conf)
+    consumer.subscribe([topic], on_revoke=lambda _, partitions: partitions and tell("rebalance revoked", partitions))
     while not consuming.is_set():
         messages = consumer.consume(200, 0.2)
         for m in messages:
             if m.error():
                 tell("error consumer:", m.error())
             else:
-                tell("read", m.value().decode(), m.partition(), m.offset())
+                tell("read", m.value().decode().strip(), m.partition(), m.offset())
         if any(not m.error() for m in messages):
             try:
                 consumer.commit(asynchronous=False)
