@@ -25,7 +25,11 @@ import (
 	"weir/tenancy"
 )
 
-const pepper = "pepper of the bench, all alike"
+// Secrets of the gateways.
+const (
+	pepper   = "pepper of the bench, all alike"
+	tokenKey = "key of the bench, thirty-two bytes long"
+)
 
 // rig is everything but the clients.
 type rig struct {
@@ -60,7 +64,7 @@ func newRig(t testing.TB, n int) *rig {
 	r.rdb = redis.NewClient(opts)
 	t.Cleanup(func() { _ = r.rdb.Close() })
 	r.store = tenancy.NewStore(r.rdb)
-	for name, text := range map[string]string{"pepper": pepper, "token.key": strings.Repeat("k", 32)} {
+	for name, text := range map[string]string{"pepper": pepper, "token.key": tokenKey} {
 		if err := os.WriteFile(filepath.Join(r.dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
