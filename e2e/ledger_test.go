@@ -168,7 +168,10 @@ func (l *ledger) close(w io.Writer) {
 	}
 	_, _ = fmt.Fprintf(w, "%-10s %6d acked %6d read %4d again %2d twice in the log %5d commits %2d errors %3d disconnects\n", l.name,
 		len(l.acked), l.reads, l.reads-len(l.places), twice, l.commits, len(l.errors), l.disconnects)
-	for _, phase := range []string{calm, rolling} {
+	for _, phase := range []string{calm, rolling, throttled} {
+		if len(l.latency[phase]) == 0 {
+			continue
+		}
 		_, _ = fmt.Fprintf(w, "  %s, produce while %s: %s\n", l.name, phase, percentiles(l.latency[phase]))
 	}
 	for text, n := range l.info {

@@ -72,8 +72,9 @@ func TestRolling(t *testing.T) {
 
 // Phases of the load.
 const (
-	calm    = "nothing happens"
-	rolling = "gateways are replaced"
+	calm      = "nothing happens"
+	rolling   = "gateways are replaced"
+	throttled = "throttled"
 )
 
 func measure(loads []*load, phase string) {

@@ -63,7 +63,6 @@ func TestThrottledClients(t *testing.T) {
 	for _, l := range loads {
 		parts.Await(t, l.name+" is at its pace", 2*time.Minute, l.running)
 	}
-	const throttled = "throttled"
 	measure(loads, throttled)
 	length := time.Duration(*throttleMinutes * float64(time.Minute))
 	begin := time.Now()
@@ -90,7 +89,6 @@ func TestThrottledClients(t *testing.T) {
 		l.undisturbed(&out)
 		l.end()
 		l.close(&out)
-		fmt.Fprintf(&out, "  %s, produce while %s: %s\n", l.name, throttled, percentiles(l.latency[throttled]))
 	}
 	t.Log("\n" + out.String())
 }
