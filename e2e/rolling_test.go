@@ -118,7 +118,8 @@ func (w *world) franz(in instance) *load {
 			}
 		}))
 	if recordBytes() > 1 { // as in clients/Load.java
-		producer, consumer = append(producer, kgo.MaxBufferedRecords(200)), append(consumer, kgo.SessionTimeout(10*time.Second))
+		producer = append(producer, kgo.MaxBufferedRecords(200), kgo.ProducerBatchCompression(kgo.NoCompression()))
+		consumer = append(consumer, kgo.SessionTimeout(10*time.Second))
 	}
 	return w.franzWith(l, w.client(in, producer...), w.client(in, consumer...))
 }
