@@ -47,6 +47,7 @@ func (r *rig) shares(t *testing.T, s quota.Scenario, which string) {
 	clients := r.role("clients", loadPlan{
 		Gateways: r.addrs(), Tenant: in, Rate: rate, Only: []int{produce, fetch}, Workers: 6, Scenarios: which, Scenario: s.Name,
 	})
+	waited := r.waits()
 	clients.say("go")
 	begin := time.Now()
 	until := func(seconds float64) {
@@ -89,6 +90,7 @@ func (r *rig) shares(t *testing.T, s quota.Scenario, which string) {
 	if n := len(report.Errors); n > 0 && s.Killed == 0 {
 		t.Errorf("%d errors at clients, of which %s", n, slices.Sorted(maps.Keys(report.Errors))[0])
 	}
+	t.Logf("gateways waited for a core %.1f %% of the time", max(r.waits()-waited, 0).Seconds()/s.Length.Seconds()/quota.Gateways*100)
 	t.Logf("throttled answers: %d of produce, %d of fetch", report.Throttles[produce], report.Throttles[fetch])
 }
 
