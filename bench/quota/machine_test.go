@@ -26,3 +26,22 @@ func (r *rig) waits() (sum time.Duration) {
 	}
 	return sum
 }
+
+// watchRedis lets Redis note what takes it longer than leases can wait for.
+func (r *rig) watchRedis() {
+	r.t.Helper()
+	if err := r.rdb.ConfigSet(r.t.Context(), "latency-monitor-threshold", "50").Err(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// delays are what Redis has noted since the last call: event, unix time, newest and
+// longest delay in ms.
+func (r *rig) delays() string {
+	found, err := r.rdb.Do(r.t.Context(), "LATENCY", "LATEST").Result()
+	if err != nil {
+		return err.Error()
+	}
+	_ = r.rdb.Do(r.t.Context(), "LATENCY", "RESET").Err()
+	return fmt.Sprint(found)
+}

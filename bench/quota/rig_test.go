@@ -55,7 +55,7 @@ type gateway struct {
 // newRig starts Redis, brokers and n gateways.
 func newRig(t testing.TB, n int) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), redis: parts.StartRedis(t)}
+	r := &rig{t: t, dir: t.TempDir(), redis: parts.StartUsualRedis(t)}
 	opts, err := redis.ParseURL(r.redis.URL())
 	if err != nil {
 		t.Fatal(err)
@@ -63,6 +63,7 @@ func newRig(t testing.TB, n int) *rig {
 	opts.ContextTimeoutEnabled = true
 	r.rdb = redis.NewClient(opts)
 	t.Cleanup(func() { _ = r.rdb.Close() })
+	r.watchRedis()
 	r.store = tenancy.NewStore(r.rdb)
 	for name, text := range map[string]string{"pepper": pepper, "token.key": tokenKey} {
 		if err := os.WriteFile(filepath.Join(r.dir, name), []byte(text), 0o600); err != nil {

@@ -61,6 +61,7 @@ func (r *rig) shares(t *testing.T, s quota.Scenario, which string) {
 		r.redis.Kill()
 		until(s.Away[1])
 		r.redis.Start()
+		r.watchRedis()
 	default:
 		until(10)
 		before := r.calls()
@@ -91,6 +92,7 @@ func (r *rig) shares(t *testing.T, s quota.Scenario, which string) {
 		t.Errorf("%d errors at clients, of which %s", n, slices.Sorted(maps.Keys(report.Errors))[0])
 	}
 	t.Logf("gateways waited for a core %.1f %% of the time", max(r.waits()-waited, 0).Seconds()/s.Length.Seconds()/quota.Gateways*100)
+	t.Logf("redis was held up for more than 50 ms by %s", r.delays())
 	t.Logf("throttled answers: %d of produce, %d of fetch", report.Throttles[produce], report.Throttles[fetch])
 }
 
