@@ -38,25 +38,26 @@ func (c *conn) throttleMost() time.Duration {
 	return quota.MaxThrottle
 }
 
-// patience is how long the request that arrives may be held. Strict: and not longer
-// even where so much is owed already that Await gives no more credit.
+// patience is how long the request that arrives may be held, before it goes on credit.
+// Strict, which is for who leaves: and not longer even where so much is owed already
+// that Await gives no more. For nobody else: who may have one request a second on
+// credit for each connection, by a heartbeat on it or by tokens that end soon, has no
+// limit.
 func (c *conn) patience(key kmsg.Key) (most time.Duration, strict bool) {
 	now := c.purse.begun
 	most = otherHold
 	switch {
 	case c.purse.grouped:
-		most, strict = memberHold, true
+		most = memberHold
 	case kindOf(key) != ordinary:
-		most, strict = asideHold, true
+		most = asideHold
 	case key == kmsg.Produce && c.purse.inARow:
 		most = rowHold
 	case key == kmsg.Produce:
 		most = produceHold
 	}
 	if !c.expires.IsZero() { // it came in time, and so must the re-authentication behind it
-		if left := c.expires.Sub(now) / 2; left < most {
-			most, strict = left, true
-		}
+		most = min(most, c.expires.Sub(now)/2)
 	}
 	if by := c.leaveBy.Load(); by != 0 {
 		most, strict = min(most, time.Unix(0, by).Sub(now)), true

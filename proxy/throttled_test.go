@@ -13,7 +13,7 @@ import (
 // A client that is over its limit is answered at once, told how long to wait, and
 // then not read: but for what keeps its group alive.
 func TestThrottledProduceIsAnsweredAndMutes(t *testing.T) {
-	r := newLimitedRig(t, tenancy.Limits{tenancy.LimitProduceBytes: {Value: 1 << 10}})
+	r := newLimitedRig(t, tenancy.Limits{tenancy.LimitProduceBytes: {Value: 15 << 10}})
 	c := r.loggedIn("a")
 	r.topic("i-a.t")
 	got := must[*kmsg.ProduceResponse](t, c, produce("t", 100<<10, 1), 9)
@@ -21,7 +21,7 @@ func TestThrottledProduceIsAnsweredAndMutes(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	if want := int32(quota.MaxThrottle.Milliseconds()); got.ThrottleMillis != want {
-		t.Errorf("told to wait %d ms, want %d: a hundred seconds of the limit were used", got.ThrottleMillis, want)
+		t.Errorf("told to wait %d ms, want %d: seven seconds of the limit were used", got.ThrottleMillis, want)
 	}
 	beat := must[*kmsg.HeartbeatResponse](t, c, kmsg.NewPtrHeartbeatRequest(), 4)
 	if beat.ThrottleMillis != 0 || r.mutedFor() <= 0 {
