@@ -6,9 +6,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -68,6 +70,9 @@ func (w *walk) notKafka(ctx context.Context, err error) error {
 func (w *walk) metadata(ctx context.Context) (string, error) {
 	meta, err := kadm.NewClient(w.client).BrokerMetadata(ctx)
 	if err != nil {
+		if closed(err) {
+			return "no answer", w.closedInside(ctx)
+		}
 		return "no answer", w.failed("metadata-failed", fmt.Sprintf("%s does not say which brokers there are: %s", w.addr, err), err)
 	}
 	text := fmt.Sprintf("%d brokers, all reached", len(meta.Brokers))
@@ -95,20 +100,32 @@ func (w *walk) produce(ctx context.Context) (string, error) {
 		w.topic = "weir-check-" + strings.ToLower(rand.Text()[:8])
 		text = "to " + w.topic + ", made for this and deleted"
 		if _, err := kadm.NewClient(w.client).CreateTopic(ctx, 1, -1, nil, w.topic); err != nil {
-			return text, w.mayNot("make a topic", err)
+			return text, w.mayNot(ctx, "make a topic", err)
 		}
 		w.made = true
 	}
 	rec := &kgo.Record{Topic: w.topic, Value: []byte("weir connection check")}
 	if err := w.client.ProduceSync(ctx, rec).FirstErr(); err != nil {
-		return text, w.mayNot("write to "+w.topic, err)
+		return text, w.mayNot(ctx, "write to "+w.topic, err)
 	}
 	w.at = rec
 	return text, nil
 }
 
+// closed is whether it was the other side that ended a connection.
+func closed(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) }
+
+// closedInside is for a further connection of who was let in with the first one.
+func (w *walk) closedInside(ctx context.Context) error {
+	return w.cut(ctx, "connection-closed", w.addr+" let "+w.conn.Username+" in, and then closed another connection",
+		"more connections than the instance may have")
+}
+
 // mayNot is for what a broker refuses.
-func (w *walk) mayNot(what string, err error) error {
+func (w *walk) mayNot(ctx context.Context, what string, err error) error {
+	if closed(err) {
+		return w.closedInside(ctx)
+	}
 	if !errors.Is(err, kerr.TopicAuthorizationFailed) && !errors.Is(err, kerr.ClusterAuthorizationFailed) {
 		return topicError(w.topic, err)
 	}
@@ -132,7 +149,7 @@ func (w *walk) fetch(ctx context.Context) (string, error) {
 			if ctx.Err() != nil {
 				return text, &failure{code: "timed-out", exit: exitTimeout, err: e.Err, message: "the record that was written does not arrive"}
 			}
-			return text, w.mayNot("read from "+w.topic, e.Err)
+			return text, w.mayNot(ctx, "read from "+w.topic, e.Err)
 		}
 		for _, r := range got.Records() {
 			if r.Partition == w.at.Partition && r.Offset == w.at.Offset {

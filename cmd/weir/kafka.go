@@ -130,8 +130,11 @@ func topicError(topic string, err error) error {
 	f := &failure{code: "kafka-" + strings.ToLower(strings.ReplaceAll(k.Message, "_", "-")), exit: exitFailed, err: err}
 	f.message = fmt.Sprintf("topic %s: %s", topic, strings.ToLower(strings.TrimSuffix(k.Description, ".")))
 	switch k {
-	case kerr.PolicyViolation, kerr.MessageTooLarge, kerr.ThrottlingQuotaExceeded:
+	case kerr.PolicyViolation:
 		f.exit = exitLimit
+	case kerr.MessageTooLarge, kerr.ThrottlingQuotaExceeded:
+		f.exit = exitLimit
+		f.try = []string{"weir throttle list INSTANCE      says which limit, and what to do"}
 	case kerr.UnknownTopicOrPartition:
 		f.code, f.exit = "topic-not-found", exitNotFound
 		f.message = "there is no topic " + topic
