@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"net"
 	"testing"
 
@@ -41,6 +42,12 @@ func TestAnotherClientIDDoesNotForgetWhatAFetchCosts(t *testing.T) {
 				t.Error("an answer of 80 KiB left no debt with a limit of 100 KiB/s, of which a quarter may be used at once")
 			}
 		})
+	}
+}
+
+func TestHeldTooLongIsAReason(t *testing.T) {
+	if reason, _ := reasonOf((&conn{}).readEnded(fmt.Errorf("produce: %w", quota.ErrHeld))); reason != reasonHeld {
+		t.Errorf("closed for %q, want %q", reason, reasonHeld)
 	}
 }
 

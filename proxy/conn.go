@@ -193,6 +193,9 @@ func (c *conn) readEnded(err error) error {
 	if errors.Is(err, wire.ErrFrameSize) {
 		return &closing{reason: reasonFrameSize, err: err}
 	}
+	if errors.Is(err, quota.ErrHeld) {
+		return &closing{reason: reasonHeld, err: err}
+	}
 	return readFailed(err)
 }
 

@@ -86,6 +86,7 @@ var explanations = map[string]Explanation{ //nolint:gochecknoglobals // read-onl
 	reasonNetwork:        {Text: "INSTANCE does not allow ADDRESS", Fix: "allow the address, or connect from one of the instance's networks", Try: "weir network allow INSTANCE ADDRESS"},
 	reasonAttempts:       {Text: "INSTANCE has more new connections a second than its limit connection_attempts_per_second", Fix: "let its clients keep their connections rather than open new ones, or raise the limit", Try: tryQuota},
 	reasonConnections:    {Text: "INSTANCE has as many connections as its limit allows", Fix: "close some that are not needed, or raise the limit connections", Try: tryQuota},
+	reasonHeld:           {Text: "a limit of INSTANCE held a request for longer than clients wait", Fix: "use fewer connections or smaller requests, or raise the limit", Try: "weir throttle list INSTANCE"},
 	reasonWrongPool:      {Text: "the port is a broker of another pool than the instance's", Fix: "connect to the bootstrap address", Try: tryInstance},
 	reasonNoPool:         {Text: "the instance's pool is not configured on this gateway", Fix: "add it to pools in weir.yaml of every gateway"},
 	reasonIdentity:       {Text: "the pool does not let INSTANCE in: its own principal is missing there", Fix: fixRetry},

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -123,7 +124,7 @@ func (c *conn) await(d quota.Dimension, n int64, atMost time.Duration, strict bo
 	}
 	held, err := scope.Await(ctx, d, n, atMost)
 	c.purse.paused += held
-	if c.ctx.Err() == nil {
+	if c.ctx.Err() == nil && !errors.Is(err, quota.ErrHeld) {
 		err = nil
 	}
 	return max(0, atMost-held), err

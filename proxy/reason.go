@@ -40,6 +40,7 @@ const (
 	reasonHost           = "host-name-removed"
 	reasonAttempts       = "connection-rate"
 	reasonConnections    = "too-many-connections"
+	reasonHeld           = "held-too-long"
 	reasonWrongPool      = "wrong-pool"
 	reasonNoPool         = "pool-unknown"
 	reasonUnreachable    = "broker-unreachable"

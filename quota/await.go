@@ -2,6 +2,7 @@ package quota
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 )
@@ -53,7 +54,9 @@ func (b *bucket) await(ctx context.Context, n int64, atMost time.Duration) (held
 		case <-ctx.Done():
 			err = ctx.Err()
 		case <-timer.C:
-			if !b.owes(n) {
+			if time.Since(begin) >= mostHeld {
+				err = ErrHeld
+			} else if !b.owes(n) {
 				timer.Reset(owedLook)
 				continue
 			}
@@ -70,14 +73,21 @@ const (
 	mostOwed = 10
 	// owedLook is when to look again.
 	owedLook = time.Second
+	// mostHeld is after how long nobody waits for the work any more: clients give up
+	// after 30 s (Java's request.timeout.ms), which shows only where what they have sent
+	// is read. Of what there is too much would go to work for nobody.
+	mostHeld = 25 * time.Second
 )
+
+// ErrHeld is of work that has waited until its client must have given up.
+var ErrHeld = errors.New("held for too long, and more than ten seconds' worth of the limit is owed")
 
 // owes lets work of n units begin on credit, unless too much is owed already, what
 // others that were let go just now have yet to spend included.
 func (b *bucket) owes(n int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.left()-b.onCredit < -mostOwed*b.rate.Load() {
+	if float64(b.left()-b.onCredit) < -mostOwed*float64(b.rate.Load()) {
 		return false
 	}
 	b.onCredit += n * scale

@@ -93,7 +93,9 @@ func inFleet(t *testing.T, n int, plan tenancy.Limits, test func(*testing.T, *fl
 func work(ctx context.Context, s *Scope, d Dimension, n int64) (done int64) {
 	defer s.Close()
 	for ctx.Err() == nil {
-		if _, err := s.Await(ctx, d, n, 10*time.Second); err != nil {
+		if _, err := s.Await(ctx, d, n, 10*time.Second); errors.Is(err, ErrHeld) {
+			continue
+		} else if err != nil {
 			break
 		}
 		wait := s.Spend(d, n).Throttle

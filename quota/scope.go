@@ -50,7 +50,7 @@ func (s *Scope) Spend(d Dimension, n int64) Decision {
 // bucket, or, where limits are small beside n, enough. It returns how long that was:
 // atMost, after which the work may begin on credit. Only where a bucket owes what
 // ten seconds bring already it goes on waiting, for as long as that is so: else who
-// opens enough connections would have any multiple of a limit. err is ctx's. It
+// opens enough connections would have any multiple of a limit. err is ctx's, or ErrHeld. It
 // charges nothing, and without need neither blocks nor allocates.
 func (s *Scope) Await(ctx context.Context, d Dimension, n int64, atMost time.Duration) (held time.Duration, err error) {
 	of := &s.now.Load().buckets[d]
