@@ -62,7 +62,7 @@ func (c *conn) charge(begin []byte, size int) error {
 	t := tab{scope: u.scope, aside: kind != ordinary, most: c.throttleMost()}
 	_, t.timed = u.scope.AtOnce(quota.RequestTime)
 	u.paused = 0
-	if t.aside && c.side.take(u.begun, u.scope) {
+	if t.aside && c.side.take(u.begun, u.scope, size) {
 		u.inARow = false
 	} else if err := c.pause(key, size, t.timed); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -40,6 +41,37 @@ func TestAnotherClientIDDoesNotForgetWhatAFetchCosts(t *testing.T) {
 			defer s.Close()
 			if s.Spend(quota.FetchBytes, 0).Throttle == 0 {
 				t.Error("an answer of 80 KiB left no debt with a limit of 100 KiB/s, of which a quarter may be used at once")
+			}
+		})
+	}
+}
+
+// What keeps a group alive passes whatever is owed, but not any number of it, nor
+// megabytes, and not only where requests are limited.
+func TestSideBudgetIsNoWayRoundLimits(t *testing.T) {
+	for name, tc := range map[string]struct {
+		limits tenancy.Limits
+		size   int
+		want   int
+	}{
+		"no limits":              {nil, 100, 1000},
+		"requests":               {tenancy.Limits{tenancy.LimitRequests: {Value: 10}}, 100, leastAside},
+		"time alone":             {tenancy.Limits{tenancy.LimitRequestTime: {Value: 1}}, 100, leastAside},
+		"large":                  {tenancy.Limits{tenancy.LimitRequests: {Value: 10}}, 640 << 10, leastAside / 11},
+		"larger than the budget": {tenancy.Limits{tenancy.LimitRequests: {Value: 10}}, controlFrame, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := &tenancy.View{Instance: tenancy.Instance{ID: "i-a"}}
+			l := quota.New(quota.Config{Instance: func(tenancy.InstanceID) (*tenancy.View, tenancy.Limits, bool) { return v, tc.limits, true }})
+			var s side
+			now, scope, passed := time.Now(), l.Scope("i-a", "u", "c"), 0
+			for range 1000 {
+				if s.take(now, scope, tc.size) {
+					passed++
+				}
+			}
+			if passed != tc.want {
+				t.Errorf("%d of 1000 pass at once, want %d", passed, tc.want)
 			}
 		})
 	}

@@ -22,16 +22,23 @@ type side struct {
 	n   int          // connections that use it; sides.mu
 }
 
-// take has one request pass, or says that it must wait like any other.
-func (s *side) take(now time.Time, scope *quota.Scope) bool {
+// sidePiece is how large a request is that counts as one, in bytes: a commit of 8 MiB
+// keeps nothing alive that a smaller one would not.
+const sidePiece = 64 << 10
+
+// take has one request of size bytes pass, or says that it must wait like any other.
+func (s *side) take(now time.Time, scope *quota.Scope, size int) bool {
 	limit, bounded := scope.AtOnce(quota.Requests)
-	return !bounded || s.pass(now, limit)
+	if !bounded {
+		_, bounded = scope.AtOnce(quota.RequestTime) // they cost that too
+	}
+	return !bounded || s.pass(now, limit, 1+int64(size)/sidePiece)
 }
 
-// pass is take where limit is that of requests, in a second.
-func (s *side) pass(now time.Time, limit int64) bool {
+// pass is take of n where limit is that of requests, in a second; 0: there is none.
+func (s *side) pass(now time.Time, limit, n int64) bool {
 	at := now.UnixNano()
-	each := int64(time.Second) / max(limit/10, leastAside)
+	each := n * int64(time.Second) / max(limit/10, leastAside)
 	for {
 		is := s.due.Load()
 		next := max(is, at) + each

@@ -204,6 +204,7 @@ func (c *conn) readEnded(err error) error {
 func (c *conn) next() ([]byte, error) {
 	if first := c.first; first != nil {
 		c.first = nil
+		c.purse.begun = time.Now()
 		if err := c.charge(first, len(first)); err != nil {
 			return nil, err
 		}

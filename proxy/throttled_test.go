@@ -185,7 +185,7 @@ func TestSideBudget(t *testing.T) {
 			var s side
 			passed := func(at time.Time) (n int) {
 				for range 1000 {
-					if s.pass(at, tc.limit) {
+					if s.pass(at, tc.limit, 1) {
 						n++
 					}
 				}
