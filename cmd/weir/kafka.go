@@ -130,9 +130,7 @@ func topicError(topic string, err error) error {
 	f := &failure{code: "kafka-" + strings.ToLower(strings.ReplaceAll(k.Message, "_", "-")), exit: exitFailed, err: err}
 	f.message = fmt.Sprintf("topic %s: %s", topic, strings.ToLower(strings.TrimSuffix(k.Description, ".")))
 	switch k {
-	case kerr.PolicyViolation:
-		f.exit = exitLimit
-	case kerr.MessageTooLarge, kerr.ThrottlingQuotaExceeded:
+	case kerr.PolicyViolation, kerr.MessageTooLarge, kerr.ThrottlingQuotaExceeded:
 		f.exit = exitLimit
 		f.try = []string{"weir throttle list INSTANCE      says which limit, and what to do"}
 	case kerr.UnknownTopicOrPartition:
@@ -159,7 +157,7 @@ func topicRefused(topic string, err error, said string) error {
 	refused := topicError(topic, err)
 	var f *failure
 	if errors.As(refused, &f) && f.exit == exitLimit && said != "" {
-		f.message = fmt.Sprintf("topic %s: %s", topic, strings.TrimSuffix(said, "."))
+		f.message, f.try = fmt.Sprintf("topic %s: %s", topic, strings.TrimSuffix(said, ".")), nil
 	}
 	return refused
 }
