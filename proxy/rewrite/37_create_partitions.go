@@ -31,32 +31,23 @@ func createPartitions(x *Exchange, req *kmsg.CreatePartitionsRequest) (outcome[*
 	grown := map[string]int{}
 	for i, t := range req.Topics {
 		physical, code := x.topic(t.Topic, x.needs.Topic)
-		row := kmsg.NewCreatePartitionsResponseTopic()
-		row.Topic = t.Topic
-		switch {
-		case code != 0:
-			row.ErrorCode, row.ErrorMessage = code, standardText(code)
-		case t.Assignment != nil:
-			row.ErrorCode, row.ErrorMessage = codeAssignment, new("brokers cannot be chosen here; leave the assignment out")
-		case t.Count > maxPartitions:
-			row.ErrorCode, row.ErrorMessage = codePolicyViolation, tooManyPartitions(t.Count)
-		default:
-			if !req.ValidateOnly {
-				code = x.mutate(int(t.Count)-cmp.Or(have[physical], int(t.Count)-1), 3)
+		msg := standardText(code)
+		if code == 0 {
+			more := int(t.Count) - cmp.Or(have[physical], int(t.Count)-1)
+			if req.ValidateOnly {
+				more = 0
 			}
-			if code != 0 {
-				row.ErrorCode, row.ErrorMessage = code, standardText(code)
-				break
-			}
-			if row.ErrorCode, row.ErrorMessage = space.grow(physical, t.Count); row.ErrorCode != 0 {
-				break
-			}
-			t.Topic = physical
-			asked = append(asked, t)
-			grown[physical] = int(t.Count)
+			code, msg = x.checkGrowth(&t, physical, space, more)
+		}
+		if code != 0 {
+			row := kmsg.NewCreatePartitionsResponseTopic()
+			row.Topic, row.ErrorCode, row.ErrorMessage = t.Topic, code, msg
+			place(&refused, i, row)
 			continue
 		}
-		place(&refused, i, row)
+		t.Topic = physical
+		asked = append(asked, t)
+		grown[physical] = int(t.Count)
 	}
 	unmap := func(resp *kmsg.CreatePartitionsResponse) error {
 		defer space.end()
@@ -82,6 +73,25 @@ func createPartitions(x *Exchange, req *kmsg.CreatePartitionsRequest) (outcome[*
 	}
 	req.Topics = asked
 	return forward(unmap), nil
+}
+
+// checkGrowth judges how many partitions a topic is to have, more of which are to be
+// charged; code 0 lets it pass. As in Kafka nothing is charged for what is refused
+// (ReplicationControlManager).
+func (x *Exchange) checkGrowth(t *kmsg.CreatePartitionsRequestTopic, physical string, space *room, more int) (code int16, msg *string) {
+	switch {
+	case t.Assignment != nil:
+		return codeAssignment, new("brokers cannot be chosen here; leave the assignment out")
+	case t.Count > maxPartitions:
+		return codePolicyViolation, tooManyPartitions(t.Count)
+	}
+	if code, msg = space.grow(physical, t.Count); code != 0 {
+		return code, msg
+	}
+	if code = x.mutate(more, 3); code != 0 {
+		return code, standardText(code)
+	}
+	return 0, nil
 }
 
 func tooManyPartitions(n int32) *string {

@@ -196,3 +196,32 @@ func fastName(partitions int, limits string) string {
 	}
 	return "many/" + limits
 }
+
+// spent counts what is charged as topic mutations.
+type spent int
+
+func (*spent) Bounded() bool { return true }
+
+func (s *spent) Spend(n int, _ bool) bool {
+	*s += spent(n)
+	return true
+}
+
+// What a limit refuses is not charged to another one: growing a topic costs nothing
+// where there may be no more partitions.
+func TestRefusedPartitionsAreNotCharged(t *testing.T) {
+	for most, want := range map[int64]spent{3: 0, 10: 5} {
+		pool, used := newFakePool("acme.t"), new(spent)
+		describes := kmsg.NewPtrMetadataResponse()
+		describes.Topics = []kmsg.MetadataResponseTopic{{Topic: new("acme.t"), Partitions: make([]kmsg.MetadataResponseTopicPartition, 3)}}
+		pool.answers[int16(kmsg.Metadata)] = describes
+		x := &Exchange{Session: newSession(pool), Ctx: t.Context(), Key: int16(kmsg.CreatePartitions), Version: 3, Mutations: used}
+		x.Limits = &fakeLimits{bounds: quota.Bounds{Partitions: most}}
+		req := kmsg.NewPtrCreatePartitionsRequest()
+		req.Topics = []kmsg.CreatePartitionsRequestTopic{{Topic: "t", Count: 8}}
+		req.SetVersion(3)
+		if _, err := Table()[rowOf[kmsg.CreatePartitions]-1].Plan(x, encode(req)); err != nil || *used != want {
+			t.Errorf("with a limit of %d partitions 5 more cost %d, want %d; %v", most, *used, want, err)
+		}
+	}
+}
