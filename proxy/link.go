@@ -126,6 +126,9 @@ func (c *conn) answers(l *link) error {
 		if isTimeout(err) && l.rested() {
 			continue
 		}
+		if errors.As(err, new(*closing)) {
+			return err // ours, not the broker's: no memory for its answer
+		}
 		if err != nil {
 			return c.linkEnded(l, err)
 		}
