@@ -259,14 +259,14 @@ func TestSubQuotas(t *testing.T) {
 }
 
 func quotaName(q tenancy.Quota) string {
-	name := ""
+	var name strings.Builder
 	for _, part := range []*string{q.Entity.User, q.Entity.ClientID} {
 		if part != nil {
-			name += "=" + *part
+			name.WriteString("=" + *part)
 		}
-		name += ";"
+		name.WriteString(";")
 	}
-	return name
+	return name.String()
 }
 
 // A request with a mistake changes nothing, and each mistake names the field, the value

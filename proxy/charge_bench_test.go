@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -61,9 +62,7 @@ func BenchmarkCharge(b *testing.B) {
 	some[tenancy.LimitProduceBytes] = tenancy.Limit{Value: 1 << 49}
 	some[tenancy.LimitRequests] = tenancy.Limit{Value: 1e9}
 	all := tenancy.Limits{}
-	for name, l := range some {
-		all[name] = l
-	}
+	maps.Copy(all, some)
 	delete(some, tenancy.LimitRequestTime)
 	for name, limits := range map[string]tenancy.Limits{"no limits": nil, "limits": some, "limits, and of time": all} {
 		b.Run(name, func(b *testing.B) {

@@ -3,6 +3,7 @@ package quota
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -42,16 +43,16 @@ func TestTurnsOrder(t *testing.T) {
 				whose[w] = p.id
 				all.push(tenancy.InstanceID(p.id), p.weight, w)
 			}
-			got := ""
+			var got strings.Builder
 			for w := all.next(); w != nil; w = all.next() {
 				if again := all.next(); again != w {
 					t.Fatal("next changes before pop")
 				}
-				got += whose[w]
+				got.WriteString(whose[w])
 				all.pop()
 			}
-			if got != tc.want {
-				t.Errorf("order %s, want %s", got, tc.want)
+			if got.String() != tc.want {
+				t.Errorf("order %s, want %s", got.String(), tc.want)
 			}
 			if len(all.flows) != 0 || len(all.ring) != 0 {
 				t.Error("flows of nobody are left")

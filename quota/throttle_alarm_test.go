@@ -22,21 +22,21 @@ func TestThrottleAlarms(t *testing.T) {
 		{"on and on", map[int]time.Duration{0: 4 * time.Second, 3: 4 * time.Second, 6: 4 * time.Second}, ".A......."},
 	} {
 		l := throttleGateway(t, nil, nil)
-		got := ""
+		var got strings.Builder
 		for minute := range len(c.want) {
 			at := throttleStart().Add(time.Duration(minute) * time.Minute)
 			letter := "."
 			for _, a := range l.throttles.alarms(at) {
 				letter = map[bool]string{true: "A", false: "E"}[a.waited > 0]
 			}
-			got += letter
+			got.WriteString(letter)
 			if wait := c.waits[minute]; wait > 0 {
 				l.tell(keyFor("a", ""), at, wait)
 				l.tell(keyFor("b", ""), at, wait) // at the same time
 			}
 		}
-		if got != c.want {
-			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		if got.String() != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got.String(), c.want)
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 // limitLine reads a "limit:" or "refused:" line of a scenario's head.
 func (s *scenario) limitLine(t testing.TB, line string) {
 	if refused, ok := strings.CutPrefix(line, "refused:"); ok {
-		for _, name := range strings.Fields(refused) {
+		for name := range strings.FieldsSeq(refused) {
 			s.refused = append(s.refused, tenancy.LimitName(name))
 		}
 	}

@@ -51,8 +51,8 @@ func fullResponse(t *rapid.T, key, version int16) kmsg.Response {
 func fillAll(v reflect.Value, n int) {
 	switch v.Kind() {
 	case reflect.Struct:
-		for i := range v.NumField() {
-			if f := v.Field(i); f.Type() != reflect.TypeFor[kmsg.Tags]() {
+		for _, f := range v.Fields() {
+			if f := f; f.Type() != reflect.TypeFor[kmsg.Tags]() {
 				fillAll(f, n)
 			}
 		}
