@@ -26,7 +26,8 @@ type Charge struct {
 	// Tier is the index of the price among the meter's; the free allowance is tier 0
 	// with a unit price of zero, if there is one.
 	Tier int
-	// Used is the meter's own number, Quantity the same in Unit: exact.
+	// Used is the meter's own number, Quantity the same in Unit: exact, but hours, which
+	// are rounded to 12 places so that those of days add up to those of the month.
 	Used     int64
 	Unit     string // as "GiB", "GiB-Hours", "1M Requests"
 	Quantity apd.Decimal
@@ -34,8 +35,9 @@ type Charge struct {
 	UnitPrice apd.Decimal
 	Cost      apd.Decimal
 	Currency  string // ISO 4217
-	// Correction: of an hour whose month was invoiced before.
+	// Correction: of an hour whose month was invoiced before, which is UsedIn.
 	Correction bool
+	UsedIn     Month
 }
 
 // Kind says what a charge or a line is for.
