@@ -34,6 +34,13 @@ const (
 	aliasesWrite scope = "aliases:write"
 	// identitiesWrite is for operators: an instance's principal in its pool is theirs.
 	identitiesWrite scope = "identities:write"
+	// usageRead shows how much was used; usageNames by which of an instance's users and
+	// on which topics, whose names who only pays need not know.
+	usageRead  scope = "usage:read"
+	usageNames scope = "usage:names"
+	// statementsRead shows what it costs.
+	statementsRead scope = "statements:read"
+	exportsWrite   scope = "exports:write"
 	// metricsRead is for operators: the metrics are those of all tenants.
 	metricsRead scope = "metrics:read"
 )
@@ -55,14 +62,18 @@ func rightsOf(roles []string) rights {
 			r.everyTenant = true
 			r.scopes = append(r.scopes, instancesRead, instancesWrite, usersRead, usersWrite, aclsRead, aclsWrite,
 				networksRead, networksWrite, accessRead, accessWrite, eventsRead, aliasesRead, aliasesWrite, identitiesWrite, metricsRead,
-				quotasRead, quotasWrite, subQuotasWrite, plansRead, plansWrite)
+				quotasRead, quotasWrite, subQuotasWrite, plansRead, plansWrite, usageRead, usageNames, statementsRead, exportsWrite)
 		case "tenant-admin":
 			r.scopes = append(r.scopes, instancesRead, instancesWrite, usersRead, usersWrite, aclsRead, aclsWrite,
-				networksRead, networksWrite, accessRead, accessWrite, eventsRead, quotasRead, subQuotasWrite, plansRead)
+				networksRead, networksWrite, accessRead, accessWrite, eventsRead, quotasRead, subQuotasWrite, plansRead,
+				usageRead, usageNames, statementsRead, exportsWrite)
 		case "viewer":
-			r.scopes = append(r.scopes, instancesRead, usersRead, aclsRead, networksRead, accessRead, eventsRead, quotasRead, plansRead)
+			r.scopes = append(r.scopes, instancesRead, usersRead, aclsRead, networksRead, accessRead, eventsRead, quotasRead, plansRead,
+				usageRead, usageNames, statementsRead)
 		case "quota-admin":
-			r.scopes = append(r.scopes, instancesRead, quotasRead, quotasWrite, subQuotasWrite, plansRead)
+			r.scopes = append(r.scopes, instancesRead, quotasRead, quotasWrite, subQuotasWrite, plansRead, usageRead, usageNames)
+		case "billing-reader":
+			r.scopes = append(r.scopes, plansRead, usageRead, statementsRead, exportsWrite)
 		}
 	}
 	return r

@@ -34,8 +34,8 @@ type Claims struct {
 	Subject string
 	// Tenant is whose instances the caller may see. Empty only for operators.
 	Tenant tenancy.TenantID
-	// Roles as in rightsOf: operator, tenant-admin, quota-admin, viewer. Unknown
-	// ones give nothing.
+	// Roles as in rightsOf: operator, tenant-admin, quota-admin, billing-reader,
+	// viewer. Unknown ones give nothing.
 	Roles []string
 	// Issued and Expires: a token without an end is refused.
 	Issued, Expires time.Time
