@@ -2,7 +2,6 @@ package billing
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -22,7 +21,7 @@ type bill struct {
 }
 
 // bills rates what an instance used, month by month. Plans without prices have none.
-func (c *Charger) bills(ctx context.Context, q Query, u *use) ([]bill, error) {
+func (p *PriceList) bills(q Query, u *use) ([]bill, error) {
 	keys := slices.SortedFunc(maps.Keys(u.months), func(a, b monthOfPlan) int {
 		return cmp.Or(cmp.Compare(a.month, b.month), cmp.Compare(a.plan, b.plan))
 	})
@@ -32,10 +31,7 @@ func (c *Charger) bills(ctx context.Context, q Query, u *use) ([]bill, error) {
 		if key.month < MonthOf(q.From) && len(of.late) == 0 {
 			continue // read only to find corrections
 		}
-		book, err := c.Books.Book(ctx, key.plan, key.month, q.AsOf)
-		if err != nil {
-			return nil, fmt.Errorf("prices of plan %s in %s: %w", key.plan, key.month, err)
-		}
+		book := p.Book(key.plan, key.month, q.AsOf)
 		if book == nil {
 			continue
 		}

@@ -18,9 +18,8 @@ const lookBack = 2
 
 // Books knows what plans cost. Any goroutine.
 type Books interface {
-	// Book is a plan's in a month, as far as was known at that moment (zero: now); nil
-	// if the plan has no prices.
-	Book(ctx context.Context, plan string, m Month, asOf time.Time) (*Book, error)
+	// Prices are those of all plans as they are now. Immutable.
+	Prices(ctx context.Context) (*PriceList, error)
 }
 
 // Finals knows what was invoiced. Any goroutine.
@@ -47,6 +46,9 @@ type Query struct {
 	From, To time.Time
 	// AsOf leaves out what was sealed, or priced, later; zero: nothing is left out.
 	AsOf time.Time
+
+	// upTo leaves out records behind these numbers; nil: none.
+	upTo map[tenancy.InstanceID]int64
 }
 
 // Charger makes charges of records. Any goroutine.
@@ -63,12 +65,17 @@ type Charger struct {
 // first error.
 func (c *Charger) Charges(ctx context.Context, q Query) iter.Seq2[Charge, error] {
 	return func(yield func(Charge, error) bool) {
+		prices, err := c.Books.Prices(ctx)
+		if err != nil {
+			yield(Charge{}, err)
+			return
+		}
 		for u, err := range c.uses(ctx, q) {
 			if err != nil {
 				yield(Charge{}, err)
 				return
 			}
-			bills, err := c.bills(ctx, q, u)
+			bills, err := prices.bills(q, u)
 			if err != nil {
 				yield(Charge{}, err)
 				return
@@ -119,6 +126,9 @@ func (c *Charger) uses(ctx context.Context, q Query) iter.Seq2[*use, error] {
 			if err != nil {
 				yield(nil, err)
 				return
+			}
+			if q.upTo != nil && r.Number > q.upTo[r.Instance] {
+				continue // sealed since they were read
 			}
 			if u != nil && (u.instance != r.Instance || u.tenant != r.Tenant) {
 				if !yield(u, nil) {

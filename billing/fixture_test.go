@@ -69,8 +69,12 @@ func (f *fakeRecords) add(t testing.TB, in tenancy.InstanceID, plan, hour string
 // fixedBooks are the prices of plans, the same in every month.
 type fixedBooks map[string]*Book
 
-func (f fixedBooks) Book(_ context.Context, plan string, _ Month, _ time.Time) (*Book, error) {
-	return f[plan], nil
+func (f fixedBooks) Prices(context.Context) (*PriceList, error) {
+	all := &PriceList{}
+	for plan, b := range f {
+		all.add(plan, version{book: b})
+	}
+	return all, nil
 }
 
 // fakeFinals are marks by month.

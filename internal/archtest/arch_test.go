@@ -34,7 +34,7 @@ var banned = []struct {
 	allowed   []string
 }{
 	{"github.com/twmb/franz-go/pkg/kgo", "kgo retries and reorders: never on the data path", []string{"upstream", "cmd/weir", "gateway", "e2e", "bench"}},
-	{"github.com/redis/go-redis/v9", "no Redis round trip on the data path", []string{"tenancy", "quota", "metering", "gateway", "e2e", "bench"}},
+	{"github.com/redis/go-redis/v9", "no Redis round trip on the data path", []string{"tenancy", "quota", "metering", "billing", "gateway", "e2e", "bench"}},
 	{"github.com/danielgtaylor/huma/v2", "the REST framework stays inside admin", []string{"admin"}},
 	{"github.com/twmb/franz-go/pkg/kfake", "the embedded broker is for weir dev and tests", []string{"gateway", "e2e", "bench"}},
 	{"github.com/alicebob/miniredis/v2", "the embedded Redis is for weir dev and tests", []string{"gateway", "e2e", "bench"}},
