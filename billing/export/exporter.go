@@ -1,0 +1,131 @@
+package export
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"iter"
+	"sync"
+	"time"
+
+	"weir/billing"
+	"weir/metering"
+)
+
+// Records are what usage is exported from.
+type Records interface {
+	metering.Records
+	// Sealed is the first hour that is not sealed for everybody yet.
+	Sealed(ctx context.Context) (metering.Hour, error)
+}
+
+// Charges makes charges of records; *billing.Charger does. Any goroutine.
+type Charges interface {
+	Charges(ctx context.Context, q billing.Query) iter.Seq2[billing.Charge, error]
+}
+
+// Config of an Exporter.
+type Config struct {
+	Records Records
+	Charges Charges // nil: nothing has prices
+	// Retention is how long records are kept.
+	Retention time.Duration
+	// Issuer is who writes the invoices, in FOCUS files; "Weir" if empty.
+	Issuer string
+	Now    func() time.Time // time.Now if nil
+}
+
+const (
+	// maxRunning is how many files are made at the same time, and maxOwn how many for
+	// one tenant.
+	maxRunning = 4
+	maxOwn     = 2
+	// maxKnown is how many files' sums are remembered.
+	maxKnown = 10_000
+)
+
+// ErrBusy says that as many files are being made as may be.
+var ErrBusy = errors.New("as many exports are running as may")
+
+// Exporter makes the files of exports. Any goroutine.
+type Exporter struct {
+	cfg Config
+
+	mu      sync.Mutex
+	running map[string]int  // by who asked
+	all     int             // of them
+	known   map[string]Made // by ETag
+}
+
+// New returns one that makes nothing yet.
+func New(cfg Config) *Exporter {
+	cfg.Issuer = cmp.Or(cfg.Issuer, "Weir")
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Exporter{cfg: cfg, running: map[string]int{}, known: map[string]Made{}}
+}
+
+// settle is how long after a correction's moment it is taken for written: an export as
+// of a moment that has just been would miss what a sealer is about to write.
+const settle = time.Minute
+
+// Plan fills in the moment that an export is as of if that is left open, and checks the
+// rest. What is wrong is a *Mistake.
+func (x *Exporter) Plan(ctx context.Context, s Spec) (Spec, error) {
+	sealed, err := x.cfg.Records.Sealed(ctx)
+	if err != nil {
+		return s, err
+	}
+	now := x.cfg.Now()
+	if s.AsOf.IsZero() {
+		s.AsOf = now.Add(-settle)
+		if first := sealedAt(s.To); s.AsOf.Before(first) {
+			s.AsOf = first
+		}
+	}
+	s.AsOf = s.AsOf.UTC().Truncate(time.Second)
+	if s.Format == FOCUS && x.cfg.Charges == nil {
+		return s, mistake("format", "there are no prices, so nothing is charged")
+	}
+	return s, s.check(now, sealed, x.cfg.Retention)
+}
+
+// Begin takes one of the places of running exports for who asks; end gives it back.
+func (x *Exporter) Begin(who string) (end func(), err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.all >= maxRunning || x.running[who] >= maxOwn {
+		return nil, ErrBusy
+	}
+	x.all++
+	x.running[who]++
+	return sync.OnceFunc(func() {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.all--
+		if x.running[who]--; x.running[who] == 0 {
+			delete(x.running, who)
+		}
+	}), nil
+}
+
+// remember keeps what is known of a file; when there is no room, some other is forgotten.
+func (x *Exporter) remember(f File, m Made) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.known) >= maxKnown {
+		for etag := range x.known {
+			delete(x.known, etag)
+			break
+		}
+	}
+	x.known[f.ETag] = m
+}
+
+func (x *Exporter) recall(f File) (Made, bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	m, ok := x.known[f.ETag]
+	return m, ok
+}
