@@ -29,4 +29,6 @@ func (h TopicHash) Partition(partition int32) uint64 {
 }
 
 // HashPartition is what stands for a partition of a physical topic in a Batch.
-func HashPartition(topic []byte, partition int32) uint64 { return HashTopic(topic).Partition(partition) }
+func HashPartition(topic []byte, partition int32) uint64 {
+	return HashTopic(topic).Partition(partition)
+}

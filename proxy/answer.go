@@ -85,6 +85,7 @@ func (c *conn) popHead() *pending {
 	defer c.mu.Unlock()
 	c.held -= c.queue[0].held
 	c.srv.memory.give(c, c.queue[0].held)
+	c.wire.answered(&c.queue[0].frames)
 	n := copy(c.queue, c.queue[1:])
 	c.queue[n] = nil
 	c.queue = c.queue[:n]
@@ -102,6 +103,7 @@ func (c *conn) popHead() *pending {
 func (c *conn) write(p *pending, body [][]byte) error {
 	size := wire.Size(body)
 	c.head = wire.AppendResponse(c.head[:0], p.key, p.version, p.correlation, size)
+	c.meter(p, len(c.head)+size)
 	c.srv.metrics.response(size)
 	throttle := c.throttle(p, body, len(c.head)+size)
 	c.raw.hold()

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weir/auth"
+	"weir/metering"
 	"weir/proxy/rewrite"
 	"weir/quota"
 	"weir/tenancy"
@@ -22,6 +23,9 @@ type Config struct {
 	Pools     map[string]*upstream.Pool // by name
 	Quota     *quota.Limiter            // nil: nobody is held to anything
 	Leases    Leases                    // nil: this is the only gateway
+	Usage     *metering.Book            // nil: what instances use is not counted
+	Breakdown Breakdown                 // of what is counted
+	Zone      string                    // this gateway's, as brokers' racks are called; "": not known
 	// Sealer opens the keys of instances' own certificates and the passwords of
 	// their principals. nil: there are none.
 	Sealer *tenancy.Sealer

@@ -98,6 +98,10 @@ type conn struct {
 	out  *wire.Writer   // owned by who answers the head of queue
 	head []byte         // scratch for response headers; same owner
 	owed quota.Decision // of work on answers that have left, for the next one; same owner
+
+	use  atomic.Pointer[use] // what it counts on; nil: nothing is counted, or there is no session
+	past []*use              // those of plans before; guarded by mu
+	wire wireUse             // since they were counted; guarded by mu
 }
 
 // pending is one request that waits for its turn to be answered.
@@ -110,6 +114,8 @@ type pending struct {
 	held         int // bytes of memory until it has been answered
 	tab
 	flight flight
+	usage  *rewrite.Usage // what is counted before the answer leaves; nil: nothing
+	frames frames
 }
 
 func newConn(ctx context.Context, s *Server, l *listener, raw net.Conn) *conn {
@@ -124,12 +130,14 @@ func newConn(ctx context.Context, s *Server, l *listener, raw net.Conn) *conn {
 func (c *conn) run() error {
 	defer c.cancel()
 	err := c.begin()
+	c.attempted(err)
 	if err == nil {
 		err = c.serve()
 	}
 	c.close(err)
 	c.links.Wait()
 	c.settle()
+	c.endUse()
 	c.leaveInstance()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -271,6 +279,7 @@ func (c *conn) tidy(now time.Time) {
 		return
 	}
 	c.recheck()
+	c.countWire()
 	c.closeIdleLink(now)
 	if c.buffering.Load() && now.Sub(time.Unix(0, c.lastRead.Load())) > bufferIdle {
 		_ = c.raw.SetReadDeadline(now)

@@ -94,6 +94,7 @@ func (s *Server) janitor(ctx context.Context) {
 			return
 		case at := <-t.C:
 			s.conns.each(func(c *conn) { c.tidy(at) })
+			s.usage.tidy(at)
 			s.log.tidy(at)
 		}
 	}

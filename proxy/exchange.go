@@ -19,7 +19,7 @@ func (c *conn) exchange(frame []byte) error {
 		return &closing{reason: reasonMalformed, err: err}
 	}
 	c.srv.metrics.request(h.Key, len(frame))
-	p := &pending{key: h.Key, version: h.Version, correlation: h.Correlation, tab: c.purse.tab}
+	p := &pending{key: h.Key, version: h.Version, correlation: h.Correlation, tab: c.purse.tab, frames: arrivedFrame(frame)}
 	api, known := rewrite.Lookup(h.Key, h.Version)
 	switch kmsg.Key(h.Key) {
 	case kmsg.ApiVersions:
@@ -48,7 +48,7 @@ func (c *conn) exchange(frame []byte) error {
 		}
 		return c.reply(p, plan.Answer)
 	}
-	p.unmap, p.held = plan.Unmap, plan.Held
+	p.unmap, p.held, p.usage = plan.Unmap, plan.Held, plan.Usage
 	if c.pool.PerInstance() && poolWide(h.Key) {
 		return c.askAsGateway(h, p, plan)
 	}
@@ -57,6 +57,7 @@ func (c *conn) exchange(frame []byte) error {
 	c.awaitBroker(p, plan)
 	err = c.forward(h, p, plan)
 	if err == nil && plan.Silent {
+		c.meter(p, 0)
 		c.unanswered(p)
 	}
 	if err != nil {

@@ -40,7 +40,7 @@ func (c *conn) handshake() error {
 		if err != nil && h.Key != int16(kmsg.ApiVersions) {
 			return &closing{reason: reasonMalformed, err: err}
 		}
-		p := &pending{key: h.Key, version: h.Version, correlation: h.Correlation}
+		p := &pending{key: h.Key, version: h.Version, correlation: h.Correlation, frames: arrivedFrame(frame)}
 		_, known := rewrite.Lookup(h.Key, h.Version)
 		switch key := kmsg.Key(h.Key); {
 		case key == kmsg.ApiVersions && conv == nil:

@@ -108,6 +108,7 @@ func (c *conn) askAsGateway(h wire.RequestHeader, p *pending, plan rewrite.Plan)
 	if err != nil {
 		return &closing{reason: reasonUpstreamLost, err: fmt.Errorf("node %d: %w", up.Node, err)}
 	}
+	p.frames.asGateway(h, plan, frame, c.isFar(up.Node))
 	answer, err := c.answerOf(p, up.Node, frame)
 	if err != nil {
 		return err

@@ -27,6 +27,7 @@ type link struct {
 	// renew is when the connection is replaced by a new one, between exchanges,
 	// before the broker demands re-authentication (KIP-368); zero: never.
 	renew time.Time
+	far   bool // in another zone
 
 	lastUsed time.Time // guarded by conn.mu
 	silent   bool      // the newest request wants no answer; guarded by conn.mu
@@ -36,11 +37,13 @@ type link struct {
 
 // forward sends a request to the broker; its answer will be p's.
 func (c *conn) forward(h wire.RequestHeader, p *pending, plan rewrite.Plan) error {
+	size := wire.Size(plan.Request)
+	p.frames.up = wire.RequestSize(h, size)
 	l, err := c.attach(p, plan.Silent)
 	if err != nil {
 		return err
 	}
-	l.head = wire.AppendRequest(l.head[:0], h, wire.Size(plan.Request))
+	l.head = wire.AppendRequest(l.head[:0], h, size)
 	if err := l.out.Write(l.head, plan.Request); err != nil {
 		return &closing{reason: reasonUpstreamLost, err: err}
 	}
@@ -58,8 +61,11 @@ func (c *conn) attach(p *pending, silent bool) (*link, error) {
 		c.mu.Lock()
 		err = c.awaitRoomLocked(p)
 		if err != nil || c.link == l {
-			if err == nil && !silent {
-				c.pushLocked(p)
+			if err == nil {
+				c.wire.forwarded(&p.frames, l.far, silent)
+				if !silent {
+					c.pushLocked(p)
+				}
 			}
 			l.lastUsed, l.silent = time.Now(), silent
 			c.mu.Unlock()
@@ -93,7 +99,7 @@ func (c *conn) dial() (*link, error) {
 	// elsewhere the same ids are somebody else's.
 	c.node = up.Node
 	now := time.Now()
-	l := &link{conn: up, in: wire.NewReader(up.Conn), out: wire.NewWriter(up.Conn), lastUsed: now}
+	l := &link{conn: up, in: wire.NewReader(up.Conn), out: wire.NewWriter(up.Conn), lastUsed: now, far: c.isFar(up.Node)}
 	c.accountAnswers(l)
 	if !up.Expires.IsZero() {
 		l.renew = now.Add(up.Expires.Sub(now) * 2 / 3)
@@ -137,6 +143,7 @@ func (c *conn) answers(l *link) error {
 			return closef(reasonUpstreamAnswer, "node %d: answer without a request", l.conn.Node)
 		}
 		p.flight.landed(true)
+		p.frames.back(frame, l.far)
 		answer, err := c.answerOf(p, l.conn.Node, frame)
 		if err != nil {
 			return err

@@ -37,6 +37,7 @@ type Server struct {
 	hard      *hardLimits // nil: nobody is held to any
 	sides     sides
 	windows   windows
+	usage     *usages // nil: nothing is counted
 	refusals  *refusals
 	log       *closedLog
 	lastID    atomic.Uint64
@@ -65,6 +66,7 @@ func New(cfg Config) (*Server, error) {
 		lobby:   newLobby(cfg.MaxHandshakes),
 		memory:  newMemory(cfg.Memory, cfg.Quota, cfg.Log),
 		hard:    newHardLimits(cfg),
+		usage:   newUsages(cfg),
 	}
 	s.refusals, s.log = newRefusals(cfg.Refusals, cfg.Gateway, s.metrics), newClosedLog(cfg.Log)
 	s.conns.init()
@@ -273,6 +275,7 @@ func (s *Server) changed(v *tenancy.View) {
 		if c.recheck(); c.closing() {
 			return
 		}
+		c.recount(v)
 		extends, same := v.Space.Extends(c.sess.Space)
 		switch {
 		case !extends:

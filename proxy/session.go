@@ -76,10 +76,12 @@ func (c *conn) openSession() error {
 		Registered: c.srv.registered,
 		AutoCreate: c.srv.cfg.AutoCreateTopics,
 		Limits:     c.srv.hard.session(view.Instance, c.pool, c.principal.User),
+		Counting:   c.srv.usage.counting(),
 	}
 	if err := c.enterInstance(); err != nil {
 		return err
 	}
+	c.beginUse(view)
 	c.node = c.route.node
 	c.srv.memory.join(c, view.Instance.ID)
 	c.srv.conns.own(c)
@@ -92,6 +94,7 @@ func (c *conn) openSession() error {
 		if _, same := now.Space.Extends(c.sess.Space); !same {
 			return &closing{reason: reasonNames}
 		}
+		c.recount(now) // and so may its plan
 	}
 	c.srv.metrics.sessions.Inc()
 	return c.raw.SetDeadline(time.Time{})

@@ -37,6 +37,9 @@ func (s *snapshot) broker(node int32) (Broker, bool) {
 	return s.brokers[i], true
 }
 
+// Broker is the live broker of that id, as Brokers.
+func (p *Pool) Broker(node int32) (Broker, bool) { return p.snap.Load().broker(node) }
+
 // Brokers are the live brokers in order of node id, from the newest metadata;
 // empty before Ready. A broker that is listed may still be down (see Health).
 // The slice is shared: read only.

@@ -24,6 +24,7 @@ import (
 type produceMap struct {
 	passage
 	x       *Exchange
+	use     *Usage   // nil: nothing is counted
 	topics  int      // in the request
 	refused int      // of them
 	acks    int16    // 0: nobody will answer
@@ -53,7 +54,7 @@ const rejoinBytes = 32 // size of a rejoin
 const maxTexts = 100
 
 func mapProduce(x *Exchange, body []byte) (Plan, error) {
-	m := produceMap{x: x, verdict: verdicts{op: x.needs.Topic}, most: math.MaxInt}
+	m := produceMap{x: x, use: x.used(), verdict: verdicts{op: x.needs.Topic}, most: math.MaxInt}
 	if x.Limits != nil {
 		m.limit(x.Limits)
 	}
@@ -65,14 +66,17 @@ func mapProduce(x *Exchange, body []byte) (Plan, error) {
 	if silent && (m.refused > 0 || m.code != 0 || len(m.large) > 0) {
 		return Plan{}, &Error{Reason: ReasonUnanswerable, Err: errors.New("produce with acks=0 names a topic or transactional id, or has a record batch, that is refused: closing the connection is the only answer, as it is Kafka's")}
 	}
+	if silent && m.use != nil {
+		m.use.sent(x)
+	}
 	if m.refused == 0 && m.code == 0 && m.fresh.size == 0 {
-		return Plan{Request: [][]byte{body}, Silent: silent, Unmap: x.unmapProduce(nil, nil)}, nil
+		return Plan{Request: [][]byte{body}, Silent: silent, Held: m.use.held(), Usage: m.use, Unmap: x.unmapProduce(nil, nil)}, nil
 	}
 	m.walk(body, false)
 	if m.code != 0 || m.refused > 0 && m.refused == m.topics {
 		return Plan{Answer: m.answer()}, nil
 	}
-	return Plan{Request: m.finish(), Silent: silent, Held: len(m.rows.b) + m.heldBytes(), Unmap: x.unmapProduce(m.rejoins, m.partials)}, nil
+	return Plan{Request: m.finish(), Silent: silent, Held: len(m.rows.b) + m.heldBytes() + m.use.held(), Usage: m.use, Unmap: x.unmapProduce(m.rejoins, m.partials)}, nil
 }
 
 // limit sets what the limits in force have to say.
@@ -112,7 +116,7 @@ func (m *produceMap) measure(body []byte) error {
 
 func (m *produceMap) dry(body []byte) error {
 	m.walk(body, true)
-	return m.checked(m.rows.size + m.heldBytes() + len(m.verdict.codes))
+	return m.checked(m.rows.size + m.heldBytes() + len(m.verdict.codes) + m.use.held())
 }
 
 func (m *produceMap) walk(body []byte, dry bool) {
@@ -122,6 +126,9 @@ func (m *produceMap) walk(body []byte, dry bool) {
 	m.topics, m.refused, m.nextLarge, m.texts = 0, 0, 0, maxTexts
 	if dry && !m.replay {
 		m.large = m.large[:0]
+	}
+	if dry && m.use != nil {
+		m.use.restart()
 	}
 	if !dry && refused > 0 {
 		m.rejoins = make([]rejoin, 0, refused)

@@ -70,11 +70,14 @@ func (m *produceMap) partitions(slot int, name []byte, id topicID) {
 	}
 	in := &m.in
 	n := in.array(6)
+	t := m.tallied(name, id, n)
 	for i := n; i > 0 && in.err == nil; i-- {
-		in.skip(4) // index
-		if in.records() > m.most {
+		index := in.int32()
+		size := in.records()
+		if size > m.most {
 			m.noteLarge(slot, n)
 		}
+		t.forwarded(index, in, size)
 		m.dropTags()
 	}
 }
@@ -86,12 +89,14 @@ func (m *produceMap) partOf(cut int, name []byte, id topicID) {
 	m.cut(at, in.at)
 	m.fresh.count(n - cut)
 	p := m.beginPartial(name, id, cut)
+	t := m.tallied(name, id, n-cut)
 	from := len(m.rows.b)
 	for ; n > 0 && in.err == nil; n-- {
 		begin := in.at
 		index := in.int32()
 		size := in.records()
 		if size <= m.most {
+			t.forwarded(index, in, size)
 			m.dropTags()
 			continue
 		}

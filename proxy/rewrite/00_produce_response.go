@@ -4,6 +4,7 @@ package rewrite
 type produceUnmap struct {
 	passage
 	x        *Exchange
+	use      *Usage    // not dry only; nil: nothing is counted
 	rejoins  []rejoin  // in order of slot
 	partials []partial // in order of slot
 }
@@ -23,6 +24,9 @@ func (x *Exchange) unmapProduce(rejoins []rejoin, partials []partial) func([]byt
 		}
 		if err := m.checked(-rows); err != nil {
 			return nil, x.badUpstream(err)
+		}
+		if m.use = x.used(); m.use != nil {
+			defer m.use.settle(x)
 		}
 		m.walk(body, false)
 		if m.in.err != nil {
@@ -74,7 +78,7 @@ func (m *produceUnmap) topic(partials []partial) []partial {
 	if len(partials) > 0 {
 		own, partials = matching(partials, m.peekKey(byID))
 	}
-	m.unmapTopic(m.x, byID)
+	t := m.answered(m.unmapTopic(m.x, byID))
 	at := in.at
 	n := in.array(22)
 	if len(own) > 0 {
@@ -86,7 +90,7 @@ func (m *produceUnmap) topic(partials []partial) []partial {
 		m.fresh.count(n + more)
 	}
 	for ; n > 0 && in.err == nil; n-- {
-		m.partition()
+		m.partition(&t)
 	}
 	if len(own) > 0 {
 		m.cut(in.at, in.at)
@@ -146,11 +150,12 @@ func (m *produceUnmap) skipPartition() {
 	in.skipTags()
 }
 
-func (m *produceUnmap) partition() {
+func (m *produceUnmap) partition(t *answeredTopic) {
 	in, version := &m.in, m.x.Version
-	in.skip(4) // index
+	index := in.int32()
 	code := in.int16()
-	in.skip(16) // base_offset, log_append_time_ms
+	offset, appended := in.int64(), in.int64() // base_offset, log_append_time_ms
+	t.partition(index, code, offset, appended)
 	if version >= 5 {
 		in.skip(8) // log_start_offset
 	}

@@ -58,10 +58,10 @@ func mapFetch(x *Exchange, body []byte) (Plan, error) {
 		m.upward = x.fullFetchSession(asked, rules)
 	}
 	if !refused && m.fresh.size == 0 && m.upward == m.session {
-		return Plan{Request: [][]byte{body}, Unmap: x.unmapFetch(m.upward, rules, 0, nil)}, nil
+		return Plan{Request: [][]byte{body}, Usage: x.used(), Unmap: x.unmapFetch(m.upward, rules, 0, nil)}, nil
 	}
 	m.walk(body, false)
-	return Plan{Request: m.finish(), Held: len(m.rows.b), Unmap: x.unmapFetch(m.upward, rules, m.counts.refused, m.rows.b)}, nil
+	return Plan{Request: m.finish(), Held: len(m.rows.b), Usage: x.used(), Unmap: x.unmapFetch(m.upward, rules, m.counts.refused, m.rows.b)}, nil
 }
 
 // measure walks dry, and again if the pool knew ids that were new here, or if

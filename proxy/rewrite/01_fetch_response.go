@@ -6,8 +6,9 @@ import "github.com/twmb/franz-go/pkg/kerr"
 type fetchUnmap struct {
 	passage
 	x       *Exchange
-	code    int16 // of the whole response; 0 before v7
-	session int32 // 0: none
+	use     *Usage // dry only; nil: nothing is counted
+	code    int16  // of the whole response; 0 before v7
+	session int32  // 0: none
 	refused int
 	rows    []byte
 }
@@ -17,7 +18,7 @@ type fetchUnmap struct {
 // are rows.
 func (x *Exchange) unmapFetch(session fetchSession, rules uint64, refused int, rows []byte) func([]byte) ([][]byte, error) {
 	return func(body []byte) ([][]byte, error) {
-		m := fetchUnmap{x: x, refused: refused, rows: rows}
+		m := fetchUnmap{x: x, use: x.used(), refused: refused, rows: rows}
 		m.walk(body, true)
 		if err := m.checked(-len(rows)); err != nil {
 			return nil, x.badUpstream(err)
@@ -42,6 +43,7 @@ func (x *Exchange) unmapFetch(session fetchSession, rules uint64, refused int, r
 func (m *fetchUnmap) walk(body []byte, dry bool) {
 	version := m.x.Version
 	m.start(body, version >= 12, dry)
+	m.use = m.use.fetching(dry)
 	in := &m.in
 	in.skip(4) // throttle_time_ms
 	if version >= 7 {
@@ -66,7 +68,7 @@ func (m *fetchUnmap) walk(body []byte, dry bool) {
 }
 
 func (m *fetchUnmap) topic() {
-	m.unmapTopic(m.x, m.x.Version >= 13)
+	m.use.topic(m.x, m.unmapTopic(m.x, m.x.Version >= 13))
 	for n := m.in.array(22); n > 0 && m.in.err == nil; n-- {
 		m.partition()
 	}
@@ -91,7 +93,7 @@ func (m *fetchUnmap) partition() {
 	if version >= 11 {
 		in.skip(4) // preferred_read_replica
 	}
-	in.records()
+	m.use.fetched(in.before(in.records()))
 	// 0: diverging_epoch {epoch i32, end_offset i64}, 1: current_leader {id i32,
 	// epoch i32}, 2: snapshot_id {end_offset i64, epoch i32}.
 	m.keepTags(12, 8, 12)

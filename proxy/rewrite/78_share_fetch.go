@@ -50,6 +50,7 @@ func mapShareFetch(x *Exchange, body []byte) (Plan, error) {
 	return Plan{
 		Request: m.finish(),
 		Held:    len(m.rows.b) + len(key.group) + len(key.member),
+		Usage:   x.used(),
 		Unmap:   x.unmapShareFetch(key, m.epoch, m.refused, m.rows.b),
 	}, nil
 }

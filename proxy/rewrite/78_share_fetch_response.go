@@ -4,8 +4,9 @@ package rewrite
 type shareFetchUnmap struct {
 	passage
 	x       *Exchange
-	code    int16 // of the whole response
-	refused int   // topics of the request that were not forwarded
+	use     *Usage // dry only; nil: nothing is counted
+	code    int16  // of the whole response
+	refused int    // topics of the request that were not forwarded
 	rows    []byte
 }
 
@@ -14,7 +15,7 @@ type shareFetchUnmap struct {
 // whose entries are rows.
 func (x *Exchange) unmapShareFetch(key shareKey, epoch int32, refused int, rows []byte) func([]byte) ([][]byte, error) {
 	return func(body []byte) ([][]byte, error) {
-		m := shareFetchUnmap{x: x, refused: refused, rows: rows}
+		m := shareFetchUnmap{x: x, use: x.used(), refused: refused, rows: rows}
 		m.walk(body, true)
 		if err := m.checked(-len(rows)); err != nil {
 			return nil, x.badUpstream(err)
@@ -37,6 +38,7 @@ func (x *Exchange) unmapShareFetch(key shareKey, epoch int32, refused int, rows 
 
 func (m *shareFetchUnmap) walk(body []byte, dry bool) {
 	m.start(body, true, dry)
+	m.use = m.use.fetching(dry)
 	in := &m.in
 	in.skip(4) // throttle_time_ms
 	m.code = in.int16()
@@ -50,7 +52,7 @@ func (m *shareFetchUnmap) walk(body []byte, dry bool) {
 		m.fresh.raw(m.rows)
 	}
 	for ; n > 0 && in.err == nil; n-- {
-		m.unmapTopic(m.x, true)
+		m.use.topic(m.x, m.unmapTopic(m.x, true))
 		for p := in.array(22); p > 0 && in.err == nil; p-- {
 			m.partition()
 		}
@@ -67,7 +69,7 @@ func (m *shareFetchUnmap) partition() {
 	m.text(m.x, in.int16()) // of the acknowledgement
 	in.skip(8)              // current_leader: id, epoch
 	m.keepTags()
-	in.records()
+	m.use.fetched(in.before(in.records()))
 	for n := in.array(19); n > 0 && in.err == nil; n-- {
 		in.skip(18) // first_offset, last_offset, delivery_count
 		m.keepTags()

@@ -58,7 +58,8 @@ type Session struct {
 	Guard     Guard  // what the ACLs allow; nil: everything
 	Pool      Pool
 	Store     Store
-	Limits    Limits // nil: there are none
+	Limits    Limits    // nil: there are none
+	Counting  *Counting // of the use of topics; nil: it is not
 	// Address is where this client reaches a node of the pool: the gateway's own host and port.
 	Address func(node int32) (host string, port int32)
 	// Foreign says whether a broker's text names something that is not this instance's:
@@ -70,9 +71,10 @@ type Session struct {
 	// the pool's default partitions and replicas.
 	AutoCreate bool
 
-	turns    atomic.Int32 // that this session has of Limits.Turn
-	oddOnce  sync.Once
-	oddNames []string // by namesOddAlias
+	turns      atomic.Int32  // that this session has of Limits.Turn
+	prefixHash atomic.Uint64 // metering's of the prefix; 0: not known yet
+	oddOnce    sync.Once
+	oddNames   []string // by namesOddAlias
 
 	mu            sync.Mutex
 	fetchSessions []issuedSession           // those the broker issued on this connection (protocol.md 2.3), oldest first
@@ -90,6 +92,7 @@ type Exchange struct {
 	ClientID *string
 	// Mutations are what creating and deleting topics is charged to; nil: to nobody.
 	Mutations Mutations
+	use       Usage           // if Session.Counting
 	needs     Needs           // of the row; set by API.Plan
 	said      []string        // what the request says, and names by mention; set by tripwire.watch
 	words     map[string]bool // of said, once lessSaid needs them
@@ -106,6 +109,9 @@ type Plan struct {
 	Silent bool
 	// Held is about how many bytes Unmap keeps alive until the answer is there.
 	Held int
+	// Usage is what the exchange uses of topics, known when Unmap has returned or, of a
+	// Silent one, now; nil: nothing, or it is not counted.
+	Usage *Usage
 	// Unmap turns the broker's response body into the client's. It may return
 	// pieces that alias body.
 	Unmap func(body []byte) ([][]byte, error)

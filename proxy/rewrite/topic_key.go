@@ -141,25 +141,28 @@ func legalTopicBytes(name []byte, prefix int) bool {
 
 // unmapTopic reads a topic key of a response and takes the prefix off. A topic
 // that is not this instance's is the tripwire: it closes the connection.
-func (p *passage) unmapTopic(x *Exchange, byID bool) {
+//
+// It returns the bytes of the id, or the virtual name, which alias the body.
+func (p *passage) unmapTopic(x *Exchange, byID bool) (key []byte) {
 	at := p.in.at
 	name, id := p.topicKey(byID)
 	if p.in.err != nil {
-		return
+		return nil
 	}
 	if byID {
 		if !x.ownsID(id) && !x.learnIDs([]topicID{id}) {
 			p.in.fail("%w", x.strangeID(id))
 		}
-		return
+		return p.in.before(len(id))
 	}
 	virtual, ok := virtualBytes(x.Space, name)
 	if !ok {
 		p.in.fail("%w", x.leak("", string(tenancy.KindTopic), string(name)))
-		return
+		return nil
 	}
 	p.cut(at, p.in.at)
 	p.fresh.str("", virtual)
+	return virtual
 }
 
 // virtualBytes is Namespace.Virtual for a topic's name in a buffer; without

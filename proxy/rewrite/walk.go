@@ -59,6 +59,13 @@ func (c *cursor) int32() int32 {
 	return 0
 }
 
+func (c *cursor) int64() int64 {
+	if b := c.take(8); b != nil {
+		return int64(binary.BigEndian.Uint64(b))
+	}
+	return 0
+}
+
 func (c *cursor) uuid() (id topicID) {
 	copy(id[:], c.take(len(id)))
 	return id
@@ -150,6 +157,15 @@ func (c *cursor) records() int {
 		c.skip(n)
 	}
 	return n
+}
+
+// before is the n bytes that have just been walked; nil after a failure, or of a null
+// field's size.
+func (c *cursor) before(n int) []byte {
+	if c.err != nil || n <= 0 {
+		return nil
+	}
+	return c.body[c.at-n : c.at]
 }
 
 // tags reads the number of tagged fields that follow (KIP-482); 0 if the

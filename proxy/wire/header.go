@@ -66,6 +66,16 @@ func AppendRequest(dst []byte, h RequestHeader, size int) []byte {
 	return dst
 }
 
+// RequestSize is how many bytes a request's frame has whose body has size bytes, with
+// the four that say so.
+func RequestSize(h RequestHeader, size int) int {
+	n := 4 + 2 + 2 + 4 + 2 + len(h.ClientID) + size
+	if Flexible(h.Key, h.Version) {
+		n++
+	}
+	return n
+}
+
 // ParseResponse splits the frame of an answer to (key, version).
 func ParseResponse(frame []byte, key, version int16) (correlation int32, body []byte, err error) {
 	if len(frame) < 4 {
