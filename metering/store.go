@@ -54,6 +54,12 @@ var (
 	lateLua string
 	//go:embed scripts/held.lua
 	heldLua string
+	//go:embed scripts/doubts.lua
+	doubtsLua string
+	//go:embed scripts/answer.lua
+	answerLua string
+	//go:embed scripts/fleet.lua
+	fleetLua string
 )
 
 // StoreConfig says where counts are kept.
@@ -81,9 +87,11 @@ type Store struct {
 	held map[string]int64 // by pool: the newest minute that was seen to be claimed
 }
 
-type storeScripts struct{ push, late, held *redis.Script }
+type storeScripts struct{ push, late, held, doubts, answer, fleet *redis.Script }
 
-func (s *storeScripts) all() []*redis.Script { return []*redis.Script{s.push, s.late, s.held} }
+func (s *storeScripts) all() []*redis.Script {
+	return []*redis.Script{s.push, s.late, s.held, s.doubts, s.answer, s.fleet}
+}
 
 // NewStore returns the Store in a Redis. Nothing is asked yet.
 func NewStore(cfg StoreConfig) *Store {
@@ -92,8 +100,11 @@ func NewStore(cfg StoreConfig) *Store {
 	}
 	return &Store{
 		rdb: cfg.Redis, now: cfg.Now, sealAfter: cmp.Or(cfg.SealAfter, SealAfter), seed: maphash.MakeSeed(),
-		scripts: storeScripts{push: redis.NewScript(pushLua), late: redis.NewScript(lateLua), held: redis.NewScript(heldLua)},
-		known:   map[Hour]*knownHour{}, late: map[lateHour]time.Time{}, held: map[string]int64{},
+		scripts: storeScripts{
+			push: redis.NewScript(pushLua), late: redis.NewScript(lateLua), held: redis.NewScript(heldLua),
+			doubts: redis.NewScript(doubtsLua), answer: redis.NewScript(answerLua), fleet: redis.NewScript(fleetLua),
+		},
+		known: map[Hour]*knownHour{}, late: map[lateHour]time.Time{}, held: map[string]int64{},
 	}
 }
 

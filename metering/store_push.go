@@ -1,6 +1,7 @@
 package metering
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,18 +54,18 @@ func (s *Store) Push(ctx context.Context, counts []Count) (done []Count, lost bo
 }
 
 func (s *Store) push(ctx context.Context, counts []Count) (done []Count, lost bool, err error) {
-	groups, err := groupCounts(counts)
-	if err != nil {
-		return nil, false, err
+	groups, bad := groupCounts(counts)
+	if len(groups) == 0 {
+		return nil, false, bad
 	}
 	// A mark that an hour has changed stands before the change and is made anew after
 	// it: whoever seals looks after one of the two.
 	marks, err := s.changesOf(ctx, s.lateOnes(groups))
 	if err != nil {
-		return nil, false, err
+		return nil, false, errors.Join(bad, err)
 	}
 	if err := s.mark(ctx, marks); err != nil {
-		return nil, false, err
+		return nil, false, errors.Join(bad, err)
 	}
 	added, err := s.write(ctx, groups)
 	s.mu.Lock()
@@ -93,21 +94,22 @@ func (s *Store) push(ctx context.Context, counts []Count) (done []Count, lost bo
 	}
 	s.forget()
 	s.mu.Unlock()
-	return done, lost, errors.Join(err, s.mark(ctx, marks))
+	return done, lost, errors.Join(bad, err, s.mark(ctx, marks))
 }
 
-// groupCounts orders counts by what one script can write.
-func groupCounts(counts []Count) ([]*pushGroup, error) {
+// groupCounts orders counts by what one script can write, and leaves out what cannot be
+// kept: bad says why of the first.
+func groupCounts(counts []Count) (groups []*pushGroup, bad error) {
 	type of struct {
 		id   tenancy.InstanceID
 		hour Hour
 	}
-	var groups []*pushGroup
 	by := map[of]*pushGroup{}
 	for i := range counts {
 		c := &counts[i]
 		if err := c.check(); err != nil {
-			return nil, err
+			bad = cmp.Or(bad, err)
+			continue
 		}
 		g := by[of{c.Instance, c.Hour}]
 		if g == nil {
@@ -117,7 +119,7 @@ func groupCounts(counts []Count) ([]*pushGroup, error) {
 		}
 		g.counts, g.fields = append(g.counts, c), append(g.fields, c.field())
 	}
-	return groups, nil
+	return groups, bad
 }
 
 // write is one round trip. added are how many instances the hours' sets did not have;

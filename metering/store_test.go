@@ -30,13 +30,19 @@ func newTestStore(t *testing.T) *testStore {
 
 func newStoreOn(t *testing.T, m *miniredis.Miniredis) *testStore {
 	t.Helper()
+	s := &testStore{redis: m, at: testHour.Begin().Add(20 * time.Minute)}
+	s.Store = storeAt(t, m.Addr())
+	s.now = func() time.Time { return s.at }
+	return s
+}
+
+func storeAt(t testing.TB, addr string) *Store {
+	t.Helper()
 	rdb := redis.NewClient(&redis.Options{
-		Addr: m.Addr(), MaxRetries: -1, DialTimeout: time.Second, DialerRetries: 1, ContextTimeoutEnabled: true, DisableIdentity: true,
+		Addr: addr, MaxRetries: -1, DialTimeout: time.Second, DialerRetries: 1, ContextTimeoutEnabled: true, DisableIdentity: true,
 	})
 	t.Cleanup(func() { rdb.Close() })
-	s := &testStore{redis: m, at: testHour.Begin().Add(10 * time.Minute)}
-	s.Store = NewStore(StoreConfig{Redis: rdb, Now: func() time.Time { return s.at }})
-	return s
+	return NewStore(StoreConfig{Redis: rdb})
 }
 
 // testCount is of the instance orders, on one plan, by gateway g's first counter.
