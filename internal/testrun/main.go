@@ -64,7 +64,7 @@ func real(ctx context.Context, tags string, flags ...string) error {
 	missing := parts.Provision(ctx, ".", os.Stdout)
 	if len(missing) == 0 {
 		args := append([]string{"test", "-race", "-v", "-tags", tags, "-timeout", "40m", "-p", "1"}, flags...)
-		return goTool(ctx, append(args, "./e2e/...")...)
+		return goTool(ctx, append(args, "./e2e/...", "./internal/parts/...")...)
 	}
 	for _, err := range missing {
 		fmt.Println("cannot be had here:", err)
