@@ -26,6 +26,12 @@ type Config struct {
 	Secrets SecretsConfig `yaml:"secrets"`
 	// Limits bound what one client, or all together, can make the gateway hold.
 	Limits LimitsConfig `yaml:"limits"`
+	// Zone is where this gateway stands, as the brokers of the pools say it of themselves
+	// (broker.rack). Bytes between it and brokers of other zones are counted as
+	// cross_zone_bytes. Optional; nothing is if empty.
+	Zone string `yaml:"zone"`
+	// Metering is about counting what instances use.
+	Metering MeteringConfig `yaml:"metering"`
 	// Drain is how a stop treats open connections.
 	Drain DrainConfig `yaml:"drain"`
 	// Log goes to standard error.

@@ -233,8 +233,8 @@ func (d *dev) assemble(listen address) (*assembly, error) {
 		return nil, err
 	}
 	return &assembly{
-		plans: map[string]tenancy.Limits{devPlan: nil},
-		log:   d.log, version: d.o.Version, gateway: gateway, rdb: d.rdb, pepper: d.secrets.Pepper, sealer: sealer,
+		plans: map[string]tenancy.Limits{devPlan: nil}, metering: (&MeteringConfig{Dir: d.site.usageDir()}).settings(""),
+		log: d.log, version: d.o.Version, gateway: gateway, rdb: d.rdb, pepper: d.secrets.Pepper, sealer: sealer,
 		pools: []upstream.Config{d.pool}, faces: f, adminAddress: d.o.Admin,
 		proxy: proxy.Config{AutoCreateTopics: true, DrainGrace: devDrainGrace, DrainSpread: devDrainSpread},
 		admin: admin.Config{TokenKey: d.secrets.TokenKey, Plans: []string{devPlan}, DefaultPool: devPool, CA: d.ca},

@@ -26,6 +26,7 @@ type site struct {
 func (s *site) path(name ...string) string { return filepath.Join(append([]string{s.abs}, name...)...) }
 func (s *site) kafkaDir() string           { return s.path("data", "kafka") }
 func (s *site) redisFile() string          { return s.path("data", "redis.json") }
+func (s *site) usageDir() string           { return s.path("data", "usage") }
 func (s *site) infoFile() string           { return s.path("dev.json") }
 func (s *site) tokenFile() string          { return s.path("admin.token") }
 func (s *site) certs() devCerts            { return devCerts{dir: s.path("tls")} }

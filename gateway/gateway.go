@@ -12,6 +12,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -19,6 +20,7 @@ import (
 
 	"weir/admin"
 	"weir/auth"
+	"weir/metering"
 	"weir/proxy"
 	"weir/quota"
 	"weir/tenancy"
@@ -39,6 +41,7 @@ type assembly struct {
 	// defaults of plans are auth's; may be nil.
 	defaults func(plan string) auth.Defaults
 	plans    map[string]tenancy.Limits // what the file bounds, by the names of all plans
+	metering meteringSettings
 
 	proxy proxy.Config // limits only; compose fills the rest
 	admin admin.Config // words only; compose fills the rest
@@ -114,6 +117,7 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	p.quota = p.limiter(a, id, registry)
 	a.proxy.Quota, a.admin.Throttles = p.quota, p.quota
 	a.proxy.Leases = p.store
+	a.proxy.Usage, a.proxy.Breakdown = metering.NewBook(metering.Config{Gateway: id, Epoch: time.Now().UnixMicro()}), a.metering.breakdown
 	a.proxy.MissingIdentity = identities.Wanted
 	a.proxy.Registry, a.proxy.Log = registry, a.log
 	a.proxy.Refusals, a.proxy.Gateway = p.store, id

@@ -54,9 +54,10 @@ func (c *Config) assemble(log *slog.Logger, version string) (*assembly, error) {
 			HandshakeTimeout: c.Limits.HandshakeTimeout, MaxHandshakes: c.Limits.MaxHandshakes,
 			MaxFrameBytes: c.Limits.MaxFrameBytes, Memory: c.memory(), UpstreamIdle: c.Limits.UpstreamIdle,
 			MaxReauth: c.Limits.MaxReauth, AutoCreateTopics: c.Limits.AutoCreateTopics,
-			DrainGrace: c.Drain.Grace, DrainSpread: c.Drain.Spread,
+			DrainGrace: c.Drain.Grace, DrainSpread: c.Drain.Spread, Zone: c.Zone,
 		},
-		admin: admin.Config{Plans: planNames(c.Plans), DefaultPool: c.DefaultPool}, defaults: planDefaults(c.Plans), plans: planFile(c.Plans),
+		metering: c.Metering.settings(c.dir),
+		admin:    admin.Config{Plans: planNames(c.Plans), DefaultPool: c.DefaultPool}, defaults: planDefaults(c.Plans), plans: planFile(c.Plans),
 	}
 	var err error
 	if a.sealer, err = c.sealer(); err != nil {

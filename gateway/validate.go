@@ -105,6 +105,8 @@ func (v *validator) config(c *Config) {
 	if m := c.Limits.Memory; m != 0 && m < minMemory {
 		v.fail("limits.memory", codeValue, "%d bytes are too few, at least 16MiB are needed", m)
 	}
+	v.zone(c.Zone)
+	v.metering(&c.Metering)
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "text", "json")
 	v.plans(c)
