@@ -12,7 +12,8 @@ import (
 type Record struct {
 	Line
 	// Revision is 0 for what was sealed when the hour was over, and n for the n-th
-	// correction, whose Values are what comes on top.
+	// correction, whose Values are what comes on top. A line of which nothing was known
+	// when its hour was sealed begins with correction 1.
 	Revision int
 	// Complete: every gateway that served in that hour has said what it counted.
 	Complete bool
@@ -26,6 +27,8 @@ type Record struct {
 	Number int64
 	// Prev is the hash of the record before it; zero for the first.
 	Prev [32]byte
+	// Sources are the counts that it was made of, for the sealer alone.
+	Sources Sources
 }
 
 // SealAfter is how long after its end an hour is sealed.
