@@ -103,6 +103,9 @@ func TestAdmitSuspended(t *testing.T) {
 	if got := f.Check(Principal{"asleep", "alice"}, Proof{}, at("10.1.2.3", "asleep")); got != ReasonRevoked {
 		t.Errorf("a session of a suspended instance: %q", got)
 	}
+	if got := f.Check(Principal{"broke", "alice"}, Proof{}, at("10.1.2.3", "broke")); got != ReasonBudgetSpent {
+		t.Errorf("a session of an instance without budget: %q", got)
+	}
 }
 
 // From a wrong network a right password is a wrong one: the same error, counted

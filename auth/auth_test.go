@@ -41,6 +41,7 @@ func TestLogin(t *testing.T) {
 		"disabled user":           {"one", "carol", alicePassword, Principal{}, ReasonUserDisabled},
 		"disabled, bad password":  {"one", "carol", "wrong password", Principal{}, ReasonUserDisabled},
 		"suspended instance":      {"asleep", "alice", alicePassword, Principal{}, ReasonInstanceSuspended},
+		"budget spent":            {"broke", "alice", alicePassword, Principal{}, ReasonBudgetSpent},
 		"deleting instance":       {"", "alice@dying", alicePassword, Principal{}, ReasonInstanceDeleting},
 		"case counts in names":    {"one", "Alice", alicePassword, Principal{}, ReasonUserUnknown},
 		"case counts in instance": {"", "alice@One", alicePassword, Principal{}, ReasonInstanceUnknown},

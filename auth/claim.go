@@ -122,6 +122,8 @@ func (a *Authenticator) suspended(view *tenancy.View, user tenancy.User) Reason 
 		return ReasonInstanceSuspended
 	case state != tenancy.StateActive:
 		return ReasonInstanceDeleting
+	case !view.Instance.Serves():
+		return ReasonBudgetSpent
 	case user.Disabled:
 		return ReasonUserDisabled
 	case ended(user.ExpiresAt, a.now()):

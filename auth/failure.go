@@ -29,6 +29,7 @@ const (
 	ReasonInstanceMismatch  Reason = "instance-mismatch"  // host name and user name disagree
 	ReasonInstanceUnknown   Reason = "instance-unknown"   // no such instance, or deleted
 	ReasonInstanceSuspended Reason = "instance-suspended" // kept, but nobody may connect
+	ReasonBudgetSpent       Reason = "budget-spent"       // the tenant's budget is, and it says that nobody may connect then
 	ReasonInstanceDeleting  Reason = "instance-deleting"  // on its way out
 	ReasonUserUnknown       Reason = "user-unknown"       // no such user in the instance
 	ReasonUserDisabled      Reason = "user-disabled"      // the user may not log in

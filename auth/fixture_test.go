@@ -52,7 +52,7 @@ func (d *directory) put(id tenancy.InstanceID, state tenancy.State, users ...ten
 
 // fixture is an authenticator over instances "one" (alice, bob, the disabled
 // carol, and dave who has SCRAM-SHA-512 only), "two" (another alice), "asleep"
-// (suspended) and "dying" (deleting), both with alice.
+// (suspended), "dying" (deleting) and "broke" (budget spent), all with alice.
 type fixture struct {
 	*Authenticator
 	dir *directory
@@ -71,6 +71,8 @@ func newFixture(tb testing.TB) *fixture {
 	dir.put("two", tenancy.StateActive, newUser(tb, "alice", "another password"))
 	dir.put("asleep", tenancy.StateSuspended, alice)
 	dir.put("dying", tenancy.StateDeleting, alice)
+	dir.put("broke", tenancy.StateActive, alice)
+	dir.views["broke"].Instance.Restraint = tenancy.RestraintStop
 	return &fixture{Authenticator: New(Config{Directory: dir, Pepper: testPepper()}), dir: dir}
 }
 

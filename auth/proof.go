@@ -80,8 +80,11 @@ func (a *Authenticator) reachable(view *tenancy.View, from tenancy.From) bool {
 // is deleted and made again between two calls counts as the same one.
 func (a *Authenticator) Check(p Principal, proof Proof, peer Peer) Reason {
 	view, ok := a.directory.View(p.Instance)
-	if !ok || view.Instance.State != tenancy.StateActive {
+	switch {
+	case !ok || view.Instance.State != tenancy.StateActive:
 		return ReasonRevoked
+	case !view.Instance.Serves():
+		return ReasonBudgetSpent
 	}
 	if !a.reachable(view, peer.From) {
 		return ReasonNetwork

@@ -53,3 +53,11 @@ func amount(d apd.Decimal, currency string) (apd.Decimal, error) {
 
 // zero is nothing, in a currency.
 func zero(currency string) apd.Decimal { return *apd.New(0, -minorUnits[currency]) }
+
+// parseSigned reads an amount as Money wrote it.
+func parseSigned(text, currency string) (apd.Decimal, error) {
+	rest, negative := strings.CutPrefix(text, "-")
+	d, err := ParseAmount(rest, currency)
+	d.Negative = negative && err == nil && !d.IsZero()
+	return d, err
+}

@@ -30,6 +30,8 @@ type Instance struct {
 	State     State      `json:"state"`
 	ClusterID string     `json:"cluster_id"` // virtual: 22 characters of base64url, stable
 	CreatedAt time.Time  `json:"created_at"`
+	// Restraint holds while the tenant's budget is spent.
+	Restraint Restraint `json:"restraint,omitempty"`
 	// Version grows by one with every change of the instance itself (not of its
 	// users); optimistic concurrency.
 	Version int64 `json:"version"`
@@ -76,6 +78,7 @@ func (in Instance) check() error {
 		CheckName("instance name", in.Name),
 		CheckName("plan name", in.Plan),
 		CheckName("pool name", in.Pool),
+		in.Restraint.check(),
 	}
 	switch in.State {
 	case StateActive, StateSuspended, StateDeleting, StateDeleted:
