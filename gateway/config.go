@@ -1,6 +1,10 @@
 package gateway
 
-import "time"
+import (
+	"time"
+
+	"weir/billing"
+)
 
 // Config is weir.yaml. Every key below is spelled in the file as its yaml tag
 // says; durations are texts like "10s"; a secret is never a value but the name
@@ -59,6 +63,11 @@ type PlanConfig struct {
 	// listed. `+"`weir plan set`"+` changes them while gateways run, and then counts in
 	// place of the value here; the file should be the same on every gateway.
 	Limits PlanLimitsConfig `yaml:"limits"`
+	// Prices of what each instance of the plan uses, in each calendar month (UTC).
+	// Optional; nothing is billed if absent. weir plan prices set changes them from a
+	// month on, and counts then in place of what is here; a month that was invoiced keeps
+	// its prices. The file should be the same on every gateway.
+	Prices *billing.Prices `yaml:"prices"`
 }
 
 // RedisConfig says where Redis is: url, or addrs with master or cluster.

@@ -20,6 +20,7 @@ import (
 
 	"weir/admin"
 	"weir/auth"
+	"weir/billing"
 	"weir/metering"
 	"weir/proxy"
 	"weir/quota"
@@ -41,6 +42,7 @@ type assembly struct {
 	// defaults of plans are auth's; may be nil.
 	defaults func(plan string) auth.Defaults
 	plans    map[string]tenancy.Limits // what the file bounds, by the names of all plans
+	prices   map[string]billing.Prices // by plan, of the file
 	metering meteringSettings
 
 	proxy proxy.Config // limits only; compose fills the rest

@@ -122,6 +122,7 @@ func (v *validator) plans(c *Config) {
 		v.oneOf(at+".acl_default", p.ACLDefault, defaultAllow, defaultDeny)
 		v.oneOf(at+".network_default", p.NetworkDefault, defaultAllow, defaultDeny)
 		v.planLimits(at+".limits", &p.Limits)
+		v.planPrices(at+".prices", p.Prices)
 		if !v.required(at+".name", p.Name) {
 			continue
 		}
