@@ -14,6 +14,7 @@ import (
 
 	"weir/admin/api"
 	"weir/auth"
+	"weir/billing/export"
 	"weir/tenancy"
 )
 
@@ -40,6 +41,9 @@ type Config struct {
 	PlanLimits map[string]tenancy.Limits
 	// Usage says what instances use; optional.
 	Usage Usage
+	// Metered is what was used, Exports makes files of it; both nil: nothing is metered.
+	Metered export.Records
+	Exports *export.Exporter
 	// Defaults are what a plan says where an instance says nothing, auth's; the zero
 	// Defaults for every plan if nil.
 	Defaults func(plan string) auth.Defaults

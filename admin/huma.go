@@ -59,6 +59,8 @@ func (s *server) register(mux *http.ServeMux) ([]byte, error) {
 	route(a, "list-events", eventsRead, http.MethodGet, "/v1/events", http.StatusOK, s.listEvents)
 	s.credentialRoutes(a)
 	s.quotaRoutes(a)
+	s.usageRoutes(a)
+	s.exportRoutes(a)
 
 	schemas := a.OpenAPI().Components.Schemas.Map()
 	for _, body := range []string{"CreateInstance", "ChangeInstance"} {

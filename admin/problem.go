@@ -59,6 +59,10 @@ const (
 	codeKeysNotAllowed   code = "keys-not-allowed"
 	codeQuotasFull       code = "quotas-limit-reached"
 	codePlanNotFound     code = "plan-not-found"
+	codeExportNotFound   code = "export-not-found"
+	codeExportsBusy      code = "exports-limit-reached"
+	codeRange            code = "range-not-satisfiable"
+	codeNotMetered       code = "usage-not-metered"
 	codeRateLimited      code = "rate-limited"
 	codeTimeout          code = "request-timeout"
 	codeStore            code = "store-unavailable"
@@ -122,6 +126,10 @@ var kinds = map[code]problemKind{ //nolint:gochecknoglobals // read-only table
 	codeKeysNotAllowed:   {status: http.StatusConflict, title: "API keys not allowed", try: "weir authentication set INSTANCE --any-mechanism"},
 	codeQuotasFull:       {status: http.StatusConflict, title: "Limit of sub-quotas reached", try: "weir quota get INSTANCE"},
 	codePlanNotFound:     {status: http.StatusNotFound, title: "Plan not found", try: "weir plan list"},
+	codeExportNotFound:   {status: http.StatusNotFound, title: "Export not found", try: "weir usage export --help"},
+	codeExportsBusy:      {status: http.StatusTooManyRequests, title: "Limit of running exports reached", retryable: true},
+	codeRange:            {status: http.StatusRequestedRangeNotSatisfiable, title: "Range not satisfiable"},
+	codeNotMetered:       {status: http.StatusConflict, title: "Usage is not metered"},
 	codeRateLimited:      {status: http.StatusTooManyRequests, title: "Rate limited", retryable: true},
 	codeTimeout:          {status: http.StatusRequestTimeout, title: "Request timed out", retryable: true},
 	codeStore:            {status: http.StatusServiceUnavailable, title: "Store unavailable", retryable: true},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -20,6 +21,24 @@ type caller struct {
 	claims Claims
 	rights rights
 	id     string // of the request
+	w      http.ResponseWriter
+}
+
+// unhurried takes the time limits off a request that works for long before, or while,
+// it is answered; hurried gives the client so long to take what comes next. Where
+// there are no such limits, as in tests, both do nothing.
+func (c *caller) unhurried() {
+	rc := http.NewResponseController(c.w)
+	_ = rc.SetReadDeadline(time.Time{}) // passing, it would end the request's context
+	_ = rc.SetWriteDeadline(time.Time{})
+}
+
+func (c *caller) hurried(d time.Duration) error {
+	err := http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(d))
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil
+	}
+	return err
 }
 
 // callerKey is the context key of *caller. It is set in one place, and callerOf
@@ -83,7 +102,8 @@ func (s *server) observe(next http.Handler) http.Handler {
 		rec.Header().Set("X-Content-Type-Options", "nosniff")
 		rec.Header().Set("Cache-Control", "no-store")
 		defer func() {
-			if v := recover(); v != nil {
+			v := recover()
+			if v != nil && v != http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
 				s.cfg.Log.Error("admin request panicked", "request", id, "panic", v, "stack", string(debug.Stack()))
 				if rec.status == 0 {
 					writeProblem(rec, id, problem(codeInternal, "Something went wrong here; the log knows it as %s.", id))
@@ -96,6 +116,9 @@ func (s *server) observe(next http.Handler) http.Handler {
 			}
 			s.cfg.Log.Log(r.Context(), level, "admin request", "request", id, "method", r.Method, "path", r.URL.Path,
 				"status", rec.status, "subject", rec.subject, "took", time.Since(start))
+			if v == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
+				panic(v) // cuts the connection: the answer must not look whole
+			}
 		}()
 		next.ServeHTTP(rec, r)
 	})
@@ -127,7 +150,7 @@ func (s *server) authenticate(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, id, problem(codeRateLimited, "This token may send %d requests a second.", requestsPerSecond))
 		return
 	}
-	c := &caller{claims: claims, rights: rightsOf(claims.Roles), id: id}
+	c := &caller{claims: claims, rights: rightsOf(claims.Roles), id: id, w: w}
 	s.route(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
 }
 

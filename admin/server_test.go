@@ -48,6 +48,7 @@ func TestOpenAPIGolden(t *testing.T) {
 func TestRightsGolden(t *testing.T) {
 	f := newFixture(t)
 	f.cfg.Now = steppingClock() // nobody is rate-limited
+	f.meter(t)
 	f.start()
 	var b strings.Builder
 	for _, r := range documentedRoutes(t, f) {
@@ -104,6 +105,13 @@ func (f *fixture) outcome(method, path, role string, owner tenancy.TenantID) str
 		body = `{"plan":"large"}`
 	case method == http.MethodPost && strings.HasSuffix(path, "/users"):
 		body = `{"name":"bob"}`
+	case strings.HasPrefix(path, "/v1/exports/"):
+		path = strings.NewReplacer("{export}", f.export(owner).ID(), "{file}", f.export(owner).Files()[0].Name).Replace(path)
+	case method == http.MethodPost && path == "/v1/exports":
+		e := f.export(owner)
+		body = fmt.Sprintf(`{"format":"csv","tenant":"%s","from":"%s","to":"%s"}`, owner, e.From, e.To)
+	case path == "/v1/usage":
+		path += "?instance=" + id
 	case method == http.MethodPost:
 		body = `{"id":"` + id + `x","tenant":"` + string(owner) + `"}`
 	}

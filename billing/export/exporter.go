@@ -15,8 +15,8 @@ import (
 // Records are what usage is exported from.
 type Records interface {
 	metering.Records
-	// Sealed is the first hour that is not sealed for everybody yet.
-	Sealed(ctx context.Context) (metering.Hour, error)
+	// SealedThrough is the newest hour up to which all are sealed; not ok if none ever was.
+	SealedThrough(ctx context.Context) (h metering.Hour, ok bool, err error)
 }
 
 // Charges makes charges of records; *billing.Charger does. Any goroutine.
@@ -73,7 +73,7 @@ const settle = time.Minute
 // Plan fills in the moment that an export is as of if that is left open, and checks the
 // rest. What is wrong is a *Mistake.
 func (x *Exporter) Plan(ctx context.Context, s Spec) (Spec, error) {
-	sealed, err := x.cfg.Records.Sealed(ctx)
+	sealed, err := Sealed(ctx, x.cfg.Records)
 	if err != nil {
 		return s, err
 	}
@@ -89,6 +89,15 @@ func (x *Exporter) Plan(ctx context.Context, s Spec) (Spec, error) {
 		return s, mistake("format", "there are no prices, so nothing is charged")
 	}
 	return s, s.check(now, sealed, x.cfg.Retention)
+}
+
+// Sealed is the first hour that is not sealed for everybody yet; 0 if none ever was.
+func Sealed(ctx context.Context, r Records) (metering.Hour, error) {
+	h, ok, err := r.SealedThrough(ctx)
+	if err != nil || !ok {
+		return 0, err
+	}
+	return h + 1, nil
 }
 
 // Begin takes one of the places of running exports for who asks; end gives it back.

@@ -38,7 +38,9 @@ func day(t testing.TB, text string) metering.Hour {
 	return metering.HourOf(at)
 }
 
-func (f *fakeRecords) Sealed(context.Context) (metering.Hour, error) { return f.sealed, nil }
+func (f *fakeRecords) SealedThrough(context.Context) (metering.Hour, bool, error) {
+	return f.sealed - 1, f.sealed > 0, nil
+}
 
 func (f *fakeRecords) Open(context.Context, metering.Query) iter.Seq2[metering.Record, error] {
 	return func(func(metering.Record, error) bool) {}

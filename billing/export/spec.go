@@ -144,7 +144,26 @@ func mistake(field, format string, args ...any) error {
 	return &Mistake{field, fmt.Sprintf(format, args...)}
 }
 
-// Check says what is wrong with the period: all hours before sealed are.
+// ParseTime reads the whole hour that a person means by 2026-11-22, 2026-11-22T19 or
+// 2026-11-22T19:00:00Z; UTC, unless it says else.
+func ParseTime(text string) (metering.Hour, error) {
+	if at, err := time.Parse(time.DateOnly, text); err == nil {
+		return metering.HourOf(at), nil
+	}
+	if h, err := metering.ParseHour(text); err == nil {
+		return h, nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return 0, fmt.Errorf("%.40q is no time: want one like 2026-11-22, 2026-11-22T19 or 2026-11-22T19:00:00Z", text)
+	}
+	if h := metering.HourOf(at); h.Begin().Equal(at) {
+		return h, nil
+	}
+	return 0, fmt.Errorf("%.40q is not the beginning of a UTC hour", text)
+}
+
+// check says what is wrong with the period: all hours before sealed are.
 func (s Spec) check(now time.Time, sealed metering.Hour, retention time.Duration) error {
 	oldest := metering.HourOf(now.Add(-retention))
 	switch {
@@ -154,6 +173,8 @@ func (s Spec) check(now time.Time, sealed metering.Hour, retention time.Duration
 		return mistake("from", "%s is older than records are kept: the oldest hour is %s", s.From, oldest)
 	case s.To.Begin().After(now):
 		return mistake("to", "%s is in the future; the last sealed hour ends at %s", s.To, sealed)
+	case sealed == 0:
+		return mistake("to", "no hour is sealed yet: the first one is %s after its end", metering.SealAfter)
 	case s.To > sealed:
 		return mistake("to", "%s is not sealed yet: an hour is %s after its end; the last one ends at %s", s.To, metering.SealAfter, sealed)
 	case s.AsOf.After(now):
