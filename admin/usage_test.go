@@ -86,7 +86,7 @@ func (f *fakeMetered) add(t testing.TB, tenant tenancy.TenantID, instance, hour,
 	})
 }
 
-var usageNow = time.Date(2026, 11, 23, 8, 20, 0, 0, time.UTC) //nolint:gochecknoglobals // a moment
+var usageNow = time.Date(2026, 11, 23, 8, 20, 0, 0, time.UTC)
 
 // metered is a fixture with what two tenants used; hours up to 8 are sealed, and it is 8:20.
 func metered(t *testing.T) (*fixture, *fakeMetered) {
