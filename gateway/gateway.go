@@ -60,6 +60,8 @@ type process struct {
 	directory *tenancy.Directory
 	pools     map[string]*upstream.Pool
 	quota     *quota.Limiter
+	counts    *metering.Store       // what is counted
+	records   *metering.RecordStore // what is sealed of it
 	proxy     *proxy.Server
 	admin     *http.Server
 	adminAt   net.Listener
@@ -119,6 +121,9 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	p.quota = p.limiter(a, id, registry)
 	a.proxy.Quota, a.admin.Throttles = p.quota, p.quota
 	a.proxy.Leases = p.store
+	p.counts = metering.NewStore(metering.StoreConfig{Redis: a.rdb})
+	p.records = metering.NewRecordStore(metering.RecordStoreConfig{Redis: a.rdb, Store: p.counts, Retention: a.metering.retention})
+	p.background = append(p.background, component{"sealing of usage", p.sealing(a, id, registry).Run})
 	a.proxy.Usage, a.proxy.Breakdown = metering.NewBook(metering.Config{Gateway: id, Epoch: time.Now().UnixMicro()}), a.metering.breakdown
 	a.proxy.MissingIdentity = identities.Wanted
 	a.proxy.Registry, a.proxy.Log = registry, a.log

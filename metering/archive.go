@@ -129,7 +129,7 @@ func (a *Archive) write(day string, lines []byte) (err error) {
 	if err := os.MkdirAll(a.dir, 0o750); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(a.path(day), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(a.path(day), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (a *Archive) write(day string, lines []byte) (err error) {
 	if _, err := f.ReadAt(last[:], max(0, end-1)); end > 0 && (err != nil || last[0] != '\n') {
 		lines = append([]byte{'\n'}, lines...) // a crash has cut the last line
 	}
-	if _, err = f.WriteAt(lines, end); err == nil {
+	if _, err = f.Write(lines); err == nil { // at once: others may append, too
 		err = f.Sync()
 	}
 	if err != nil {

@@ -67,6 +67,8 @@ var (
 	sealProgressLua string
 )
 
+var _ Records = (*RecordStore)(nil)
+
 // RecordStore is the sealed records in Redis. Any goroutine.
 type RecordStore struct {
 	rdb       redis.UniversalClient
