@@ -16,7 +16,7 @@ import (
 
 const (
 	// pushedAtOnce is how many counts one round trip writes, of some 150 bytes each.
-	pushedAtOnce = 1000
+	pushedAtOnce = 250
 	// knownFor is how long after its end it is remembered what was pushed of an hour:
 	// until it is sealed, and some.
 	knownFor = 2 * time.Hour
