@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"time"
 )
 
@@ -40,16 +41,27 @@ func (p *Pusher) wantHeal(reason string) {
 
 // lookAtMasters looks whether all masters of Redis are the ones that were there before.
 func (p *Pusher) lookAtMasters(ctx context.Context) {
-	known := len(p.ids) > 0
-	for _, id := range p.cfg.Store.runIDs(ctx) {
-		if !p.ids[id] && known {
-			p.wantHeal(healMaster)
-		}
-		p.ids[id] = true
-	}
+	p.seeMasters(p.cfg.Store.runIDs(ctx))
 	if turn := hourlyTurn(p.cfg.Gateway, p.cfg.Now()); p.healed.Before(turn) && !p.cfg.Now().Before(turn) {
 		p.wantHeal(healHourly)
 	}
+}
+
+// seeMasters looks whether one is new. One that was a master before, and another was
+// since, is: it has what that one gave it, which may not be all.
+func (p *Pusher) seeMasters(ids []string, all bool) {
+	known := len(p.ids) > 0
+	now := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		if !p.ids[id] && known {
+			p.wantHeal(healMaster)
+		}
+		now[id] = true
+	}
+	if !all { // who does not answer now may be the same when it does
+		maps.Copy(now, p.ids)
+	}
+	p.ids = now
 }
 
 // hourlyTurn is when a gateway pushes everything in the hour that is.

@@ -43,7 +43,7 @@ type Pusher struct {
 	// Run's own.
 	want    string              // why Redis is to be healed; "": it need not be
 	away    bool                // the last round failed
-	ids     map[string]bool     // run ids that were seen
+	ids     map[string]bool     // run ids of the masters that are
 	healed  time.Time           // when everything was pushed last
 	fresh   time.Time           // when what had changed was pushed last
 	told    map[Served]bool     // what the fleet was told in healSpan; false: it is to be told again

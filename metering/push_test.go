@@ -139,6 +139,41 @@ func TestRedisThatLosesUsage(t *testing.T) {
 	}
 }
 
+// A master that is new, or is one again, may lack what was pushed; one that only did
+// not answer for a while does not.
+func TestMastersThatChange(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		seen []string // each the masters that answered; with a "?", not all did
+		want bool
+	}{
+		{"the same", []string{"a b", "a b"}, false},
+		{"none that tells", []string{"", ""}, false},
+		{"another", []string{"a b", "a c"}, true},
+		{"started anew", []string{"a", "?", "b"}, true},
+		{"one is silent", []string{"a b", "a ?", "a b"}, false},
+		{"all are silent", []string{"a b", "?", "a b"}, false},
+		{"one is silent, then another", []string{"a b", "a ?", "a c"}, true},
+		{"there and back", []string{"a", "b", "!", "a"}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newTestPusher(t, miniredis.RunT(t), "a").Pusher
+			p.want = ""
+			for _, seen := range tt.seen {
+				if seen == "!" { // healed meanwhile
+					p.want = ""
+					continue
+				}
+				ids, silent := strings.CutSuffix(seen, "?")
+				p.seeMasters(strings.Fields(ids), !silent && seen != "")
+			}
+			if got := p.want == healMaster; got != tt.want {
+				t.Errorf("masters %q ask for a heal: %v, want %v", tt.seen, got, tt.want)
+			}
+		})
+	}
+}
+
 // An idle instance's counts on a node of which nobody pushes anything.
 func TestEveryHourEverythingIsPushed(t *testing.T) {
 	p := newTestPusher(t, miniredis.RunT(t), "a")

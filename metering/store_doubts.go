@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -183,15 +184,17 @@ func (s *Store) SetFleet(ctx context.Context, all []Served) (was []string, err e
 	return was, nil
 }
 
-// runIDs are those of all masters that answer; a Redis that does not tell has none. It
-// changes when a Redis is started, or another one takes over.
-func (s *Store) runIDs(ctx context.Context) []string {
+// runIDs are those of all masters that answer, and whether all did; a Redis that does not
+// tell has none. It changes when a Redis is started, or another one takes over.
+func (s *Store) runIDs(ctx context.Context) (ids []string, all bool) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	found := make(chan string, 1024)
-	_ = s.eachMaster(ctx, func(ctx context.Context, node redis.Cmdable) error {
+	var silent atomic.Bool
+	err := s.eachMaster(ctx, func(ctx context.Context, node redis.Cmdable) error {
 		text, err := node.Info(ctx, "server").Result()
 		if err != nil {
+			silent.Store(true)
 			return nil //nolint:nilerr // the others are asked all the same
 		}
 		for line := range strings.Lines(text) {
@@ -205,9 +208,8 @@ func (s *Store) runIDs(ctx context.Context) []string {
 		return nil
 	})
 	close(found)
-	var ids []string
 	for id := range found {
 		ids = append(ids, id)
 	}
-	return ids
+	return ids, err == nil && !silent.Load() && len(ids) > 0
 }
