@@ -4,13 +4,18 @@ import (
 	"sync/atomic"
 )
 
-// counters are those of one line, wherever their memory is.
-type counters [Meters]atomic.Int64
-
 // Account counts for one line, hour by hour: what a session, or a sampler, counts on.
 // Made by Book.Open. Any goroutine.
 type Account struct {
-	now atomic.Pointer[counters] // of the hour that is
+	now  atomic.Pointer[counters] // of the hour that is
+	book *Book
+	of   Of
+
+	connected connected
+
+	// Under the Book's lock.
+	refs  int
+	entry *entry // has now
 }
 
 // Add counts n more. Before an answer leaves that says so. It never waits and
@@ -39,12 +44,23 @@ type Batch struct {
 // Produced counts a batch, before its acknowledgement leaves. One that the broker had
 // already is counted unless a gateway has counted it then; if that was not this one, it
 // is found out later, and taken back.
+//
+// The receipt comes after the count: a process that is killed between the two has not
+// acknowledged the batch, and the producer's repetition is counted once too often
+// rather than never.
 func (a *Account) Produced(b Batch) {
+	if b.Duplicate && b.Idempotent {
+		a.book.repeated(a, &b)
+		return
+	}
 	a.produced(&b)
 	for _, part := range b.Parts {
 		if part != nil {
 			part.produced(&b)
 		}
+	}
+	if b.Idempotent {
+		a.book.receipts.Load().put(receiptOf(b.Partition, b.Offset), true)
 	}
 }
 
@@ -56,6 +72,3 @@ func (a *Account) produced(b *Batch) {
 		now[TransactionalRecords].Add(b.Records)
 	}
 }
-
-// Connected says that so many sessions more, or fewer, are open.
-func (a *Account) Connected(delta int) {}
