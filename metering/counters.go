@@ -90,9 +90,6 @@ func (s *slot) sealed(length int) bool {
 	return s.crc().Load() == max(1, crc32.Checksum(s.mem[4:4+length], castagnoli()))
 }
 
-// castagnoli is CRC-32C, for which processors have an instruction.
-func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
-
 // take labels the slot for a line, and sets its numbers to zero. False if the label is too long.
 func (s *slot) take(l *Line, part int64) bool {
 	texts := [...]string{string(l.Instance), string(l.Tenant), l.Plan, l.Pool, l.Part}
