@@ -12,7 +12,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -123,8 +122,13 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	a.proxy.Leases = p.store
 	p.counts = metering.NewStore(metering.StoreConfig{Redis: a.rdb})
 	p.records = metering.NewRecordStore(metering.RecordStoreConfig{Redis: a.rdb, Store: p.counts, Retention: a.metering.retention})
-	p.background = append(p.background, component{"sealing of usage", p.sealing(a, id, registry).Run})
-	a.proxy.Usage, a.proxy.Breakdown = metering.NewBook(metering.Config{Gateway: id, Epoch: time.Now().UnixMicro()}), a.metering.breakdown
+	sealer := p.sealing(a, id, registry)
+	p.background = append(p.background, component{"sealing of usage", sealer.Run})
+	book, err := p.counting(a, id, registry, sealer)
+	if err != nil {
+		return nil, fmt.Errorf("metering: %w", err)
+	}
+	a.proxy.Usage, a.proxy.Breakdown = book, a.metering.breakdown
 	a.proxy.MissingIdentity = identities.Wanted
 	a.proxy.Registry, a.proxy.Log = registry, a.log
 	a.proxy.Refusals, a.proxy.Gateway = p.store, id

@@ -25,7 +25,7 @@ type Of struct {
 
 // Config of a Book.
 type Config struct {
-	// Gateway names this process: [A-Za-z0-9._-]{1,64}. Epoch is when it started, in unix
+	// Gateway names this process: [A-Za-z0-9._-]{1,128}. Epoch is when it started, in unix
 	// microseconds; Now if zero, and a little more if there is a file of that epoch.
 	Gateway string
 	Epoch   int64
@@ -72,8 +72,8 @@ type Book struct {
 // that cannot be used is no error: it is told by Log until it can, and counts are in
 // memory for so long.
 func NewBook(cfg Config) (*Book, error) {
-	if !regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`).MatchString(cfg.Gateway) {
-		return nil, fmt.Errorf("gateway %.80q must have 1 to 64 of A-Z a-z 0-9 . _ -", cfg.Gateway)
+	if !regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`).MatchString(cfg.Gateway) {
+		return nil, fmt.Errorf("gateway %.80q must have 1 to 128 of A-Z a-z 0-9 . _ -", cfg.Gateway)
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -59,7 +59,7 @@ type Line struct {
 // Source is who counted: one start of a gateway, and one counter of its. Counts of
 // different sources add up; of one source the newest stands.
 type Source struct {
-	Gateway string // ids of gateways: [A-Za-z0-9._-]{1,64}
+	Gateway string // ids of gateways: [A-Za-z0-9._-]{1,128}
 	Epoch   int64  // unix microseconds of its start
 	Part    int64  // its counter of this line, from 1
 }
