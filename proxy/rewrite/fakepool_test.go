@@ -120,6 +120,7 @@ func newSession(pool Pool) *Session {
 		Space:     tenancy.NewNamespace("acme"),
 		ClusterID: "AAAAAAAAAAAAAAAAAAAAAA",
 		Principal: "User:alice",
+		Counting:  NewCounting(false),
 		Pool:      pool,
 		Store:     newFakeStore(),
 		Instance:  "acme",

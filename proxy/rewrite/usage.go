@@ -67,7 +67,7 @@ const manyTallies = 32
 
 // restart forgets everything.
 func (u *Usage) restart() {
-	u.batches, u.names, u.topics, u.sorted = u.fewTallies[:0], u.fewNames[:0], nil, nil
+	u.batches, u.names, u.topics, u.sorted = u.fewTallies[:0], u.fewNames[:0], u.fewTallies[:0], nil // never both
 	u.settled, u.bytes, u.records = 0, 0, 0
 }
 
