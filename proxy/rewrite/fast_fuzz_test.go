@@ -14,7 +14,8 @@ import (
 // The fuzz targets hold any body against three rules: it closes the connection
 // for the reason that fits, or it comes out as something that kmsg reads to the
 // end; upstream nothing names what is not the instance's, and downstream
-// nothing names what is the pool's; and the body itself is not written to.
+// nothing names what is the pool's; the body itself is not written to; and what is
+// counted is what kmsg reads.
 // testdata/fuzz has bodies of every version with refused topics and unknown tags.
 
 func FuzzProduceMap(f *testing.F) { fuzzMap(f, kmsg.Produce) }
@@ -28,6 +29,7 @@ func fuzzMap(f *testing.F, key kmsg.Key) {
 		switch key {
 		case kmsg.Produce:
 			f.Add(version, produceBody(version, -1, nil, "orders", "bad name", "a"))
+			f.Add(version, produceBody(version, -1, withBatches, "orders", "bad name", "a"))
 		case kmsg.Fetch:
 			f.Add(version, fetchBody(version, nil, "orders", "bad name", "a"))
 		case kmsg.ShareFetch:
@@ -63,6 +65,7 @@ func fuzzMap(f *testing.F, key kmsg.Key) {
 		req := kmsg.RequestForKey(int16(key))
 		readable(t, req, version, plan.Request)
 		onlyOwn(t, x, req)
+		wantNoted(t, plan, req)
 	})
 }
 
@@ -85,6 +88,7 @@ func fuzzUnmap(f *testing.F, key kmsg.Key, exchange func(version int16) (request
 		if _, ok := Lookup(int16(key), version); ok {
 			_, response := exchange(version)
 			f.Add(version, response)
+			f.Add(version, bytes.ReplaceAll(response, bytes.Repeat([]byte{0xAB}, 61), header{magic: 2, records: 3, size: 61}.bytes()))
 		}
 	}
 	f.Fuzz(func(t *testing.T, version int16, body []byte) {
@@ -107,6 +111,7 @@ func fuzzUnmap(f *testing.F, key kmsg.Key, exchange func(version int16) (request
 		resp := kmsg.ResponseForKey(int16(key))
 		readable(t, resp, version, pieces)
 		hidesPool(t, resp)
+		wantFetched(t, plan, resp)
 	})
 }
 
