@@ -46,6 +46,7 @@ type grammar struct {
 	Quota    quotaCmds    `cmd:"" help:"Say what an instance, or a user or client id within it, may use."`
 	Plan     planCmds     `cmd:"" help:"Say what the instances of a plan may use."`
 	Throttle throttleCmds `cmd:"" help:"See who had to wait for a limit, and why."`
+	Usage    usageCmds    `cmd:"" help:"See what was used, and write it into files."`
 
 	ClientCA       clientCACmds       `cmd:"" name:"client-ca" help:"Let clients prove who they are by certificates."`
 	Authentication authenticationCmds `cmd:"" help:"Say how clients must prove who they are."`
