@@ -122,9 +122,7 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	a.proxy.Leases = p.store
 	p.counts = metering.NewStore(metering.StoreConfig{Redis: a.rdb})
 	p.records = metering.NewRecordStore(metering.RecordStoreConfig{Redis: a.rdb, Store: p.counts, Retention: a.metering.retention})
-	sealer := p.sealing(a, id, registry)
-	p.background = append(p.background, component{"sealing of usage", sealer.Run})
-	book, err := p.counting(a, id, registry, sealer)
+	book, err := p.counting(a, id, registry, p.sealing(a, id, registry))
 	if err != nil {
 		return nil, fmt.Errorf("metering: %w", err)
 	}

@@ -191,8 +191,17 @@ func TestRecordsInOrder(t *testing.T) {
 		return want
 	}
 	for _, q := range []Query{
-		{}, {Tenant: "t1"}, {Tenant: "t"}, {Tenant: "t9"}, {Instance: "i-2"}, {Instance: "i-2", Tenant: "t2"}, {Instance: "i-2", Tenant: "t1"},
-		{From: first + 2, To: first + 5}, {From: first + 5, Tenant: "t0", Parts: true}, {To: first}, {AsOf: (first + 3).End()},
+		{},
+		{Tenant: "t1"},
+		{Tenant: "t"},
+		{Tenant: "t9"},
+		{Instance: "i-2"},
+		{Instance: "i-2", Tenant: "t2"},
+		{Instance: "i-2", Tenant: "t1"},
+		{From: first + 2, To: first + 5},
+		{From: first + 5, Tenant: "t0", Parts: true},
+		{To: first},
+		{AsOf: (first + 3).End()},
 	} {
 		if got := s.all(t, q); len(got) != matches(q) {
 			t.Errorf("%+v: %d records, want %d", q, len(got), matches(q))

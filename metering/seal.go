@@ -5,6 +5,7 @@ import (
 	"context"
 	"iter"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,10 +51,7 @@ type SealerConfig struct {
 	// Archive keeps what this gateway seals on its disk; nil: nothing.
 	Archive *Archive
 	// Gateway names this process among the live ones.
-	Gateway string
-	// Held is called every few seconds while this gateway is the one that seals. It
-	// must come back soon, or when ctx ends. Optional.
-	Held     func(ctx context.Context)
+	Gateway  string
 	Now      func() time.Time      // time.Now if nil
 	Log      *slog.Logger          // nothing if nil
 	Registry prometheus.Registerer // nowhere if nil
@@ -83,7 +81,12 @@ type Sealer struct {
 	trouble   string // what was last logged
 	healed    bool   // the archive's newest days were compared with Redis once
 	wanted    chan struct{}
+
+	holds atomic.Bool
 }
+
+// Holds reports whether this gateway was the one that seals a moment ago. Any goroutine.
+func (s *Sealer) Holds() bool { return s.holds.Load() }
 
 // NewSealer returns one that does nothing until Run.
 func NewSealer(cfg SealerConfig) *Sealer {
@@ -157,18 +160,13 @@ func (s *Sealer) round(ctx context.Context) error {
 	if err := s.sealDue(ctx, now); err != nil {
 		return err
 	}
-	if err := s.sealLate(ctx); err != nil {
-		return err
-	}
-	if s.cfg.Held != nil {
-		s.cfg.Held(ctx)
-	}
-	return nil
+	return s.sealLate(ctx)
 }
 
 // hold takes or renews the lease.
 func (s *Sealer) hold(ctx context.Context) (bool, error) {
 	token, err := s.cfg.Records.tryLease(ctx, s.cfg.Gateway, sealLease)
+	s.holds.Store(token != 0 && err == nil)
 	if err != nil {
 		return false, err
 	}
