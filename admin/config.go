@@ -32,6 +32,7 @@ type Config struct {
 	Now        func() time.Time // time.Now if nil
 	Rand       io.Reader        // crypto/rand if nil
 	Secrets    Secrets
+	Billing    *Billing
 	// TokenKey signs and verifies bearer tokens (HS256), at least 32 bytes.
 	TokenKey []byte
 	// Plans that instances may have, the first is the default.
@@ -89,6 +90,7 @@ func (c Config) check() error {
 	missing("Directory", c.Directory == nil)
 	missing("Issuers", c.Issuers == nil)
 	missing("Secrets", c.Secrets == nil)
+	missing("Billing", c.Billing == nil)
 	missing("Gatherer", c.Gatherer == nil)
 	missing("Log", c.Log == nil)
 	missing("Plans", len(c.Plans) == 0)

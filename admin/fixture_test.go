@@ -35,6 +35,7 @@ type fixture struct {
 	issuers   fakeIssuers
 	log       *syncBuffer // everything that was logged, as JSON
 	made      int         // instances, for ids
+	billed    *fakeMetered
 }
 
 // syncBuffer is a log that can be read while it is written.
@@ -89,6 +90,7 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	f.cfg.Sealer = sealer
+	f.cfg.Billing = f.billing(rdb)
 	return f
 }
 

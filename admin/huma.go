@@ -61,6 +61,7 @@ func (s *server) register(mux *http.ServeMux) ([]byte, error) {
 	s.quotaRoutes(a)
 	s.usageRoutes(a)
 	s.exportRoutes(a)
+	s.billingRoutes(a)
 
 	schemas := a.OpenAPI().Components.Schemas.Map()
 	for _, body := range []string{"CreateInstance", "ChangeInstance"} {

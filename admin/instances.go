@@ -261,7 +261,7 @@ func (s *server) instance(i tenancy.Instance) api.Instance {
 	}
 	return api.Instance{
 		ID: string(i.ID), Name: i.Name, Tenant: string(i.Tenant), Plan: i.Plan, Pool: i.Pool,
-		State: string(i.State), CreatedAt: i.CreatedAt.UTC(), Version: i.Version,
+		State: string(i.State), Restraint: string(i.Restraint), CreatedAt: i.CreatedAt.UTC(), Version: i.Version,
 		Bootstrap:        s.cfg.Endpoints(i.ID),
 		SecurityProtocol: protocol,
 		Mechanisms:       s.cfg.Mechanisms,

@@ -41,10 +41,14 @@ func (s *server) listPlans(ctx context.Context, _ *struct{}) (*plansOutput, erro
 	if err != nil {
 		return nil, s.unavailable(ctx, err)
 	}
+	prices, err := s.planPrices(ctx)
+	if err != nil {
+		return nil, err
+	}
 	counts := s.planCounts(ctx)
 	out := &plansOutput{Body: api.Plans{Items: []api.Plan{}}}
 	for _, name := range s.cfg.Plans {
-		out.Body.Items = append(out.Body.Items, viewPlan(name, planBounds(s.cfg.PlanLimits[name], set[name]), counts[name]))
+		out.Body.Items = append(out.Body.Items, viewPlan(name, planBounds(s.cfg.PlanLimits[name], set[name]), counts[name], prices[name]))
 	}
 	return out, nil
 }
@@ -61,7 +65,11 @@ func (s *server) getPlan(ctx context.Context, in *PlanPath) (*planOutput, error)
 	if err != nil {
 		return nil, err
 	}
-	return &planOutput{Body: viewPlan(in.Plan, was, s.planCounts(ctx)[in.Plan])}, nil
+	prices, err := s.planPrices(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &planOutput{Body: viewPlan(in.Plan, was, s.planCounts(ctx)[in.Plan], prices[in.Plan])}, nil
 }
 
 // plan is what a plan bounds, and what of that was set.
@@ -88,8 +96,8 @@ func (s *server) planCounts(ctx context.Context) map[string]int {
 	return counts
 }
 
-func viewPlan(name string, all bounds, instances int) api.Plan {
-	p := api.Plan{Name: name, Limits: map[string]api.PlanLimit{}, Instances: instances}
+func viewPlan(name string, all bounds, instances int, prices *api.Prices) api.Plan {
+	p := api.Plan{Name: name, Limits: map[string]api.PlanLimit{}, Instances: instances, Prices: prices}
 	for limit, b := range all {
 		k, _ := tenancy.KindOf(limit)
 		p.Limits[string(limit)] = api.PlanLimit{Bound: b, Unit: k.Unit}

@@ -63,6 +63,12 @@ const (
 	codeExportsBusy      code = "exports-limit-reached"
 	codeRange            code = "range-not-satisfiable"
 	codeNotMetered       code = "usage-not-metered"
+	codeStatementOpen    code = "statement-open"
+	codeBudgetNotFound   code = "budget-not-found"
+	codeNotPrepaid       code = "budget-not-prepaid"
+	codeTopUpTaken       code = "top-up-taken"
+	codeTopUpsFull       code = "top-ups-limit-reached"
+	codeNoStatement      code = "statement-not-found"
 	codeRateLimited      code = "rate-limited"
 	codeTimeout          code = "request-timeout"
 	codeStore            code = "store-unavailable"
@@ -130,6 +136,12 @@ var kinds = map[code]problemKind{ //nolint:gochecknoglobals // read-only table
 	codeExportsBusy:      {status: http.StatusTooManyRequests, title: "Limit of running exports reached", retryable: true},
 	codeRange:            {status: http.StatusRequestedRangeNotSatisfiable, title: "Range not satisfiable"},
 	codeNotMetered:       {status: http.StatusConflict, title: "Usage is not metered"},
+	codeStatementOpen:    {status: http.StatusConflict, title: "Month cannot be final yet", retryable: true},
+	codeBudgetNotFound:   {status: http.StatusNotFound, title: "Budget not found", try: "weir budget set ..."},
+	codeNotPrepaid:       {status: http.StatusConflict, title: "Budget is not prepaid", try: "weir budget get"},
+	codeTopUpTaken:       {status: http.StatusConflict, title: "Id of a top-up taken", try: "weir budget get"},
+	codeTopUpsFull:       {status: http.StatusConflict, title: "Limit of top-ups reached"},
+	codeNoStatement:      {status: http.StatusNotFound, title: "Statement not found", try: "weir statement list"},
 	codeRateLimited:      {status: http.StatusTooManyRequests, title: "Rate limited", retryable: true},
 	codeTimeout:          {status: http.StatusRequestTimeout, title: "Request timed out", retryable: true},
 	codeStore:            {status: http.StatusServiceUnavailable, title: "Store unavailable", retryable: true},

@@ -41,6 +41,11 @@ const (
 	// statementsRead shows what it costs.
 	statementsRead scope = "statements:read"
 	exportsWrite   scope = "exports:write"
+	// statementsWrite makes statements final, for good; budgetsWrite says what a tenant
+	// may spend; balancesWrite that it has paid.
+	statementsWrite scope = "statements:write"
+	budgetsWrite    scope = "budgets:write"
+	balancesWrite   scope = "balances:write"
 	// metricsRead is for operators: the metrics are those of all tenants.
 	metricsRead scope = "metrics:read"
 )
@@ -62,11 +67,12 @@ func rightsOf(roles []string) rights {
 			r.everyTenant = true
 			r.scopes = append(r.scopes, instancesRead, instancesWrite, usersRead, usersWrite, aclsRead, aclsWrite,
 				networksRead, networksWrite, accessRead, accessWrite, eventsRead, aliasesRead, aliasesWrite, identitiesWrite, metricsRead,
-				quotasRead, quotasWrite, subQuotasWrite, plansRead, plansWrite, usageRead, usageNames, statementsRead, exportsWrite)
+				quotasRead, quotasWrite, subQuotasWrite, plansRead, plansWrite, usageRead, usageNames, statementsRead, exportsWrite,
+				statementsWrite, budgetsWrite, balancesWrite)
 		case "tenant-admin":
 			r.scopes = append(r.scopes, instancesRead, instancesWrite, usersRead, usersWrite, aclsRead, aclsWrite,
 				networksRead, networksWrite, accessRead, accessWrite, eventsRead, quotasRead, subQuotasWrite, plansRead,
-				usageRead, usageNames, statementsRead, exportsWrite)
+				usageRead, usageNames, statementsRead, exportsWrite, budgetsWrite)
 		case "viewer":
 			r.scopes = append(r.scopes, instancesRead, usersRead, aclsRead, networksRead, accessRead, eventsRead, quotasRead, plansRead,
 				usageRead, usageNames, statementsRead)

@@ -157,6 +157,7 @@ func (s *server) authenticate(w http.ResponseWriter, r *http.Request) {
 // route answers what the mux has no pattern for with a problem instead of its
 // own plain text.
 func (s *server) route(w http.ResponseWriter, r *http.Request) {
+	r.URL.Path = csvPath(r.URL.Path)
 	h, pattern := s.routes.Handler(r)
 	if pattern != "" {
 		s.routes.ServeHTTP(w, r) // not h: only ServeHTTP sets the path values

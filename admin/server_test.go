@@ -72,7 +72,7 @@ func (f *fixture) outcome(method, path, role string, owner tenancy.TenantID) str
 	if strings.HasSuffix(path, "/hosts/{name}") {
 		path = strings.Replace(path, "{name}", "kafka."+id+".example", 1)
 	}
-	path = strings.NewReplacer("{instance}", id, "{user}", "alice", "{kind}", "topic", "{name}", "bills", "{client}", "spark", "{plan}", "standard").Replace(path)
+	path = strings.NewReplacer("{instance}", id, "{user}", "alice", "{kind}", "topic", "{name}", "bills", "{client}", "spark", "{plan}", "standard", "{tenant}", string(owner)).Replace(path)
 	var body any
 	switch {
 	case method == http.MethodGet && path == "/v1/instances":
@@ -99,7 +99,7 @@ func (f *fixture) outcome(method, path, role string, owner tenancy.TenantID) str
 			f.putIssuer(id, "bills")
 		}
 		body = `{"url":"https://login.example.com/bills","audiences":["kafka"]}`
-	case strings.Contains(path, "/quotas") && method != http.MethodDelete, strings.HasPrefix(path, "/v1/plans/"):
+	case strings.Contains(path, "/quotas") && method != http.MethodDelete, strings.HasPrefix(path, "/v1/plans/") && !strings.HasSuffix(path, "/prices"):
 		body = `{"limits":{"produce_bytes_per_second":{"limit":1048576}}}`
 	case method == http.MethodPatch && path == "/v1/instances/"+id:
 		body = `{"plan":"large"}`
@@ -110,6 +110,17 @@ func (f *fixture) outcome(method, path, role string, owner tenancy.TenantID) str
 	case method == http.MethodPost && path == "/v1/exports":
 		e := f.export(owner)
 		body = fmt.Sprintf(`{"format":"csv","tenant":"%s","from":"%s","to":"%s"}`, owner, e.From, e.To)
+	case strings.Contains(path, "{statement}"):
+		f.bill(f.t, owner, id)
+		path = strings.Replace(path, "{statement}", fmt.Sprintf("%s-%s", owner, f.lastMonth()), 1)
+	case path == "/v1/statements":
+		path += "?tenant=" + string(owner)
+	case method == http.MethodPut && strings.HasSuffix(path, "/budget"):
+		body = `{"mode":"soft","currency":"EUR","amount":"1"}`
+	case method == http.MethodPost && strings.HasSuffix(path, "/balance"):
+		body = `{"id":"pay-1","currency":"EUR","amount":"1"}`
+	case strings.HasSuffix(path, "/prices"):
+		body = `{"currency":"EUR","minimum":"1","meters":[]}`
 	case path == "/v1/usage":
 		path += "?instance=" + id
 	case method == http.MethodPost:

@@ -81,3 +81,11 @@ func (p *PriceList) Plan(plan string, m Month) (all []PlanPrices) {
 		last = next
 	}
 }
+
+// Prices are those that a plan has in a month, as Book.
+func (p *PriceList) Prices(plan string, m Month, asOf time.Time) *Prices {
+	if v := p.version(plan, m, asOf); v != nil {
+		return &v.prices
+	}
+	return nil
+}

@@ -33,6 +33,8 @@ var (
 	ErrTaken = errors.New("another top-up has that id")
 	// ErrFull is of a tenant with as many top-ups as it may have.
 	ErrFull = errors.New("limit of top-ups reached")
+	// ErrCursor is of an after that no page has given.
+	ErrCursor = errors.New("no place in this list")
 )
 
 // Budget reads a tenant's, and its top-ups in the order of time; ErrNotFound if it has none.
@@ -172,6 +174,9 @@ func (s *Store) Events(ctx context.Context, t tenancy.TenantID, after string, li
 	defer cancel()
 	from := "+"
 	if after != "" {
+		if ms, n, ok := strings.Cut(after, "-"); !ok || !digits(ms) || !digits(n) || len(after) > 40 {
+			return nil, fmt.Errorf("events of tenant %s after %.40q: %w", t, after, ErrCursor)
+		}
 		from = "(" + after
 	}
 	entries, err := s.rdb.XRevRangeN(ctx, eventsKey(t), from, "-", int64(min(max(limit, 1), maxEventsPage))).Result()

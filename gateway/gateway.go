@@ -142,6 +142,7 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	if len(a.issuers) > 0 {
 		a.admin.Mechanisms = append(a.admin.Mechanisms, auth.OAuthBearer)
 	}
+	a.admin.Billing = p.billing(a, p.records, id)
 	a.admin.PlanLimits, a.admin.Usage = a.plans, usage{p.quota, p.pools}
 	a.admin.Explain = explain
 	a.admin.Metered, a.admin.Exports = p.records, p.exports(a)

@@ -21,6 +21,7 @@ type Instance struct {
 	Plan      string    `json:"plan"`
 	Pool      string    `json:"pool"`
 	State     string    `json:"state" enum:"active,suspended,deleting"`
+	Restraint string    `json:"restraint,omitempty" enum:"throttle,stop" doc:"What the tenant's spent budget does to it: 64 KiB/s each way, or no connections."`
 	CreatedAt time.Time `json:"created_at"`
 	// Bootstrap are the addresses for bootstrap.servers.
 	Bootstrap []string `json:"bootstrap" nullable:"false"`

@@ -98,6 +98,7 @@ type Plan struct {
 	Name      string               `json:"name"`
 	Limits    map[string]PlanLimit `json:"limits"`
 	Instances int                  `json:"instances" doc:"How many have it; of the caller's tenant, but for operators."`
+	Prices    *Prices              `json:"prices" doc:"Of this month; null: nothing is billed. GET /v1/plans/{plan}/prices has those to come."`
 }
 
 // PlanLimit is one limit of a plan.

@@ -1,0 +1,63 @@
+package gateway
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"weir/admin"
+	"weir/billing"
+	"weir/metering"
+	"weir/tenancy"
+)
+
+// budgetsLease is held on no instance: it stands for all of them.
+const budgetsLease tenancy.InstanceID = "weir"
+
+// billing makes money of records, and holds tenants to their budgets.
+func (p *process) billing(a assembly, records *metering.RecordStore, gateway string) *admin.Billing {
+	store := billing.NewStore(p.rdb, a.prices)
+	biller := billing.NewBiller(billing.Config{
+		Records: records, Store: store, Log: a.log,
+		Sealed: func(ctx context.Context) (metering.Hour, error) {
+			h, ok, err := records.SealedThrough(ctx)
+			if err != nil || !ok {
+				return 0, err
+			}
+			return h + 1, nil
+		},
+		Tenants: func(ctx context.Context, m billing.Month) iter.Seq2[tenancy.TenantID, error] {
+			return records.Tenants(ctx, metering.HourOf(m.Begin()), metering.HourOf(m.End()))
+		},
+	})
+	keeper := billing.NewKeeper(billing.KeeperConfig{
+		Biller: biller, Instances: restrained{p.store, p.directory}, Log: a.log,
+		Lease: func(ctx context.Context, ttl time.Duration) (bool, error) {
+			return p.store.TryLease(ctx, budgetsLease, "budgets", gateway, ttl.Milliseconds())
+		},
+	})
+	p.background = append(p.background, component{"budgets", keeper.Run})
+	return &admin.Billing{Biller: biller, Keeper: keeper, Store: store}
+}
+
+// restrained are instances as budgets see them.
+type restrained struct {
+	store     *tenancy.Store
+	directory *tenancy.Directory
+}
+
+// Each leaves out those that are being deleted: nobody can connect to them anyway.
+func (r restrained) Each(fn func(tenancy.Instance) bool) {
+	r.directory.Each(func(v *tenancy.View) bool {
+		return v.Instance.State == tenancy.StateDeleting || fn(v.Instance)
+	})
+}
+
+// Restrain is billing.Instances'.
+func (r restrained) Restrain(ctx context.Context, id tenancy.InstanceID, to tenancy.Restraint) (tenancy.Revision, error) {
+	_, rev, err := r.store.UpdateInstance(ctx, id, func(in *tenancy.Instance) error {
+		in.Restraint = to
+		return nil
+	})
+	return rev, err
+}
