@@ -61,6 +61,7 @@ type process struct {
 	quota     *quota.Limiter
 	counts    *metering.Store       // what is counted
 	records   *metering.RecordStore // what is sealed of it
+	held      *metering.Holding
 	proxy     *proxy.Server
 	admin     *http.Server
 	adminAt   net.Listener
@@ -92,7 +93,10 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	for _, cfg := range a.pools {
 		cfg.Log = a.log
 		cfg.Owners = func() upstream.Owner { return p.directory.Owners(cfg.Name) }
-		cfg.Sampled = func(h *upstream.Holdings) { p.proxy.Sampled(cfg.Name, h) } // runs after compose
+		cfg.Sampled = func(h *upstream.Holdings) { // runs after compose
+			p.proxy.Sampled(cfg.Name, h)
+			p.sampled(cfg.Name, h)
+		}
 		pool, err := upstream.NewPool(cfg)
 		if err != nil {
 			return nil, fmt.Errorf("pool %s: %w", cfg.Name, err)

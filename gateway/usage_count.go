@@ -26,13 +26,21 @@ func (p *process) counting(a assembly, id string, registry prometheus.Registerer
 		Book: book, Store: p.counts, Gateway: gateway, Epoch: epoch, Log: a.log, Registry: registry,
 		Healers: []func(context.Context) error{func(context.Context) error { sealer.Heal(); return nil }},
 	})
+	p.holding(a, book)
 	p.background = append(p.background, component{"usage", func(ctx context.Context) error {
 		pushing, stop := context.WithCancel(context.WithoutCancel(ctx))
 		defer stop()
-		var pushes sync.WaitGroup
+		counting, stopCounting := context.WithCancel(context.WithoutCancel(ctx))
+		defer stopCounting()
+		var held, pushes sync.WaitGroup
+		defer held.Wait()
+		held.Go(func() {
+			p.held.Run(ctx) //nolint:errcheck // it ends without one
+			stopCounting()
+		})
 		pushes.Go(func() { pusher.Run(pushing) }) //nolint:errcheck // it ends without one
 		// Until all sessions have ended: what runs in the background ends after them.
-		err := book.Run(ctx)
+		err := book.Run(counting)
 		stop()
 		pushes.Wait()
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushGrace)

@@ -93,7 +93,7 @@ func (h *Holding) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		h.countAll(ctx)
+		h.countAll(context.WithoutCancel(ctx)) // what was claimed is counted
 	}
 }
 
