@@ -44,7 +44,7 @@ type Query struct {
 	// on, of hours before the second. A minimum is charged on the last day of its month,
 	// so only if To is not before its end.
 	From, To time.Time
-	// AsOf leaves out what was sealed, or priced, later; zero: nothing is left out.
+	// AsOf leaves out what was sealed, priced or invoiced later; zero: nothing is left out.
 	AsOf time.Time
 
 	// upTo leaves out records behind these numbers; nil: none.
@@ -118,7 +118,7 @@ func (c *Charger) uses(ctx context.Context, q Query) iter.Seq2[*use, error] {
 			return
 		}
 		from, _ := (MonthOf(q.From) - lookBack).Hours()
-		marks := markReader{finals: c.Finals, known: map[Month]*Marks{}}
+		marks := markReader{finals: c.Finals, asOf: q.AsOf, known: map[Month]*Marks{}}
 		var u *use
 		for r, err := range c.Records.Records(ctx, metering.Query{
 			Tenant: q.Tenant, Instance: q.Instance, From: from, To: metering.HourOf(q.To), AsOf: q.AsOf,
@@ -189,6 +189,7 @@ func (u *use) add(ctx context.Context, r metering.Record, marks *markReader) err
 // markReader remembers the marks of one tenant.
 type markReader struct {
 	finals Finals
+	asOf   time.Time // what was invoiced later was not yet; zero: now
 	tenant tenancy.TenantID
 	known  map[Month]*Marks // nil: open
 }
@@ -238,7 +239,7 @@ func (mr *markReader) marks(ctx context.Context, t tenancy.TenantID, m Month) (*
 		return nil, fmt.Errorf("what was invoiced to %s in %s: %w", t, m, err)
 	}
 	mr.known[m] = nil
-	if final {
+	if final && (mr.asOf.IsZero() || !marks.At.After(mr.asOf)) {
 		mr.known[m] = &marks
 	}
 	return mr.known[m], nil

@@ -67,6 +67,7 @@ func focusColumns() []focusColumn {
 		{"ContractedCost", false, whole},
 		{"ContractedUnitPrice", false, price},
 		{"EffectiveCost", false, cost},
+		{"InvoiceId", true, func(r focusRow) string { return billing.StatementID(r.Tenant, billing.MonthOf(r.Day), r.Currency) }},
 		{"InvoiceIssuerName", true, issuer},
 		{"ListCost", false, whole},
 		{"ListUnitPrice", false, price},
