@@ -7,11 +7,45 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"pgregory.net/rapid"
+
+	"weir/tenancy"
 )
 
 // Three gateways, batches that are acknowledged by several of them in any order,
 // rounds in any order, a Redis that forgets: in the end every batch is counted once.
 func TestEveryBatchIsCountedOnce(t *testing.T) {
+	t.Run("by the words of Ledger", func(t *testing.T) {
+		everyBatchOnce(t, func(gateway string, at *time.Time) producer { return newFakeBook(gateway, at) })
+	})
+	t.Run("in a Book", func(t *testing.T) {
+		everyBatchOnce(t, func(gateway string, at *time.Time) producer {
+			b, err := NewBook(Config{Gateway: gateway, Epoch: testCount("", 0, 0).Epoch, Now: func() time.Time { return *at }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return &realBook{b}
+		})
+	})
+}
+
+// producer is a Ledger that counts batches of one byte.
+type producer interface {
+	Ledger
+	produced(id tenancy.InstanceID, batch batchKey, duplicate bool)
+}
+
+type realBook struct{ *Book }
+
+func (b *realBook) produced(id tenancy.InstanceID, batch batchKey, duplicate bool) {
+	a := b.Open(Of{Instance: id, Tenant: "acme", Plan: "standard", Pool: "eu1"})
+	a.Produced(Batch{
+		Partition: batch.partition, Offset: batch.offset, Bytes: 1, Records: 1, Idempotent: true, Duplicate: duplicate,
+	})
+	b.Close(a)
+}
+
+func everyBatchOnce(t *testing.T, newBook func(gateway string, at *time.Time) producer) {
+	t.Helper()
 	m := miniredis.RunT(t)
 	var all []*testPusher
 	for _, name := range []string{"a", "b", "c"} {
@@ -22,8 +56,7 @@ func TestEveryBatchIsCountedOnce(t *testing.T) {
 		at := testHour.Begin().Add(time.Minute)
 		for _, p := range all {
 			p.store.at = at
-			p.book = newFakeBook(p.book.gateway, &p.store.at)
-			p.cfg.Book = p.book
+			p.cfg.Book = newBook(p.cfg.Gateway, &p.store.at)
 			p.store.Forget()
 			p.rounds = 0
 			clear(p.claimed)
@@ -46,7 +79,7 @@ func TestEveryBatchIsCountedOnce(t *testing.T) {
 			case 0:
 				m.FlushAll()
 			case 1, 2, 3, 4:
-				p.book.produced("orders", b, asked[b])
+				p.cfg.Book.(producer).produced("orders", b, asked[b])
 				counted[b], asked[b] = true, true
 			case 5: // the first acknowledgement never came to a gateway
 				asked[b] = true
@@ -77,9 +110,35 @@ func TestEveryBatchIsCountedOnce(t *testing.T) {
 			rt.Fatalf("%d batches were counted %d times", len(counted), sum)
 		}
 		for _, p := range all {
-			if len(p.book.doubts) != 0 {
-				rt.Fatalf("%s still doubts %v", p.book.gateway, p.book.doubts)
+			if doubts := p.cfg.Book.Doubts(); len(doubts) != 0 {
+				rt.Fatalf("%s still doubts %v", p.cfg.Gateway, doubts)
 			}
 		}
 	})
+}
+
+// A doubt that Redis has lost, and that is new there when its time is over, is not ended
+// before others have had the time to answer.
+func TestDoubtThatRedisLostIsNotEndedAtOnce(t *testing.T) {
+	m := miniredis.RunT(t)
+	a, b := newTestPusher(t, m, "a"), newTestPusher(t, m, "b")
+	batch := batchKey{1, 7}
+	b.book.produced("orders", batch, true)
+	step := func(p *testPusher, d time.Duration) {
+		a.store.at, b.store.at = b.store.at.Add(d), b.store.at.Add(d)
+		m.SetTime(b.store.at)
+		p.round(t.Context())
+	}
+	step(b, pushEvery)
+	a.book.produced("orders", batch, false) // it was slow to count
+	m.FlushAll()
+	step(b, doubtFor)
+	if len(b.book.doubts) != 1 {
+		t.Fatal("a doubt was ended that nobody could have answered")
+	}
+	step(a, pushEvery)
+	step(b, pushEvery)
+	if len(b.book.doubts) != 0 || b.book.ring[batch] {
+		t.Error("a batch that another gateway has counted was not taken back")
+	}
 }

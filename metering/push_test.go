@@ -242,6 +242,11 @@ func TestFleetKnowsWhatIsFinal(t *testing.T) {
 	p.tick(t, pushEvery)
 	fleet(FleetOpen)
 	p.book.finish()
+	p.store.redis.Del(countsKey("orders", testHour))
+	p.store.redis.Set(countsKey("orders", testHour), "not a hash") // that alone cannot be pushed
+	p.tick(t, pushEvery)
+	fleet(FleetOpen)
+	p.store.redis.Del(countsKey("orders", testHour))
 	p.store.redis.SetError("READONLY You can't write against a read only replica.")
 	p.tick(t, pushEvery)
 	p.store.redis.SetError("")
