@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"weir/auth"
-	"weir/billing"
 	"weir/tenancy"
 )
 
@@ -33,27 +32,6 @@ func planDefaults(plans []PlanConfig) func(plan string) auth.Defaults {
 		}
 	}
 	return func(plan string) auth.Defaults { return all[plan] }
-}
-
-// planPrices are the prices that plans have by the file.
-func planPrices(plans []PlanConfig) map[string]billing.Prices {
-	all := map[string]billing.Prices{}
-	for i := range plans {
-		if p := plans[i].Prices; p != nil {
-			all[plans[i].Name] = *p
-		}
-	}
-	return all
-}
-
-func (v *validator) planPrices(at string, p *billing.Prices) {
-	if p == nil {
-		return
-	}
-	_, wrong := p.Book()
-	for _, m := range wrong {
-		v.fail(at+"."+m.Path, codeValue, "%s", m.Text)
-	}
 }
 
 // planFile are the limits that plans have by the file.

@@ -36,20 +36,28 @@ func Load(path string) (*Config, error) {
 	}
 	v := &validator{decoder: d, dir: cfg.dir}
 	v.config(cfg)
-	if len(d.mistakes) > 0 {
-		slices.SortStableFunc(d.mistakes, func(a, b Mistake) int {
-			if a.Line != b.Line {
-				return a.Line - b.Line
-			}
-			return a.Column - b.Column
-		})
-		return nil, &ConfigError{d.mistakes}
+	if err := d.failed(); err != nil {
+		return nil, err
 	}
 	return cfg, nil
 }
 
+// failed is every mistake, in the order of lines; nil if there is none.
+func (d *decoder) failed() error {
+	if len(d.mistakes) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(d.mistakes, func(a, b Mistake) int {
+		if a.Line != b.Line {
+			return a.Line - b.Line
+		}
+		return a.Column - b.Column
+	})
+	return &ConfigError{d.mistakes}
+}
+
 // parse fills cfg; false if the text is no YAML, and nothing more can be said.
-func (d *decoder) parse(data []byte, cfg *Config) bool {
+func (d *decoder) parse(data []byte, cfg any) bool {
 	file, err := parser.ParseBytes(data, 0)
 	if err != nil {
 		m := Mistake{File: d.file, Code: codeSyntax, Text: err.Error()}

@@ -48,6 +48,9 @@ type grammar struct {
 	Throttle throttleCmds `cmd:"" help:"See who had to wait for a limit, and why."`
 	Usage    usageCmds    `cmd:"" help:"See what was used, and write it into files."`
 
+	Statement statementCmds `cmd:"" help:"See what a month costs, and make it final."`
+	Budget    budgetCmds    `cmd:"" help:"Say what a tenant may spend, and see where it stands."`
+
 	ClientCA       clientCACmds       `cmd:"" name:"client-ca" help:"Let clients prove who they are by certificates."`
 	Authentication authenticationCmds `cmd:"" help:"Say how clients must prove who they are."`
 

@@ -103,3 +103,32 @@ func decode(resp *http.Response, raw []byte, base string, out any) error {
 	}
 	return nil
 }
+
+// copy writes what is at a path to w as it is. A refusal comes back as *api.Problem,
+// and nothing is written.
+func (c *client) copy(ctx context.Context, path string, w io.Writer) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return unreachable("the gateway's management", c.base, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+		if err != nil {
+			return fmt.Errorf("reading the answer of %s: %w", c.base, err)
+		}
+		return decode(resp, raw, c.base, nil)
+	}
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		return fmt.Errorf("reading the answer of %s: %w", c.base, err)
+	}
+	return nil
+}

@@ -15,6 +15,8 @@ type planCmds struct {
 	Get   planGetCmd   `cmd:"" help:"Show what a plan bounds."`
 	Set   planSetCmd   `cmd:"" help:"Set limits of a plan, in place of those of weir.yaml."`
 	Unset planUnsetCmd `cmd:"" help:"Take such limits back: then weir.yaml counts again."`
+
+	Prices planPricesCmds `cmd:"" help:"Say what the instances of a plan cost."`
 }
 
 func planPath(name string) string { return "/v1/plans/" + url.PathEscape(name) }

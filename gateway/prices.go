@@ -1,0 +1,43 @@
+package gateway
+
+import (
+	"github.com/goccy/go-yaml/token"
+
+	"weir/billing"
+)
+
+// planPrices are the prices that plans have by the file.
+func planPrices(plans []PlanConfig) map[string]billing.Prices {
+	all := map[string]billing.Prices{}
+	for i := range plans {
+		if p := plans[i].Prices; p != nil {
+			all[plans[i].Name] = *p
+		}
+	}
+	return all
+}
+
+func (d *decoder) planPrices(at string, p *billing.Prices) {
+	if p == nil {
+		return
+	}
+	_, wrong := p.Book()
+	for _, m := range wrong {
+		d.fail(join(at, m.Path), codeValue, "%s", m.Text)
+	}
+}
+
+// ReadPrices reads and checks prices that are written as below prices of a plan in
+// weir.yaml; file is what mistakes call them. Its error is a *ConfigError with every
+// mistake at once.
+func ReadPrices(file string, data []byte) (*billing.Prices, error) {
+	d := &decoder{file: file, at: map[string]token.Position{"": {Line: 1, Column: 1}}, broken: make(map[string]bool)}
+	p := &billing.Prices{}
+	if d.parse(data, p) {
+		d.planPrices("", p)
+	}
+	if err := d.failed(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
