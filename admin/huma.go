@@ -60,6 +60,7 @@ func (s *server) register(mux *http.ServeMux) ([]byte, error) {
 	s.credentialRoutes(a)
 	s.quotaRoutes(a)
 	s.usageRoutes(a)
+	s.usageChainRoutes(a)
 	s.exportRoutes(a)
 	s.billingRoutes(a)
 

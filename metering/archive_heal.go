@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"weir/tenancy"
 )
@@ -116,11 +119,37 @@ func (s *RecordStore) healPage(ctx context.Context, a *Archive, day string, ids 
 	if err := s.list(ctx, todo[0].archived[0].Hour, slices.Collect(maps.Keys(members))); err != nil {
 		return 0, 0, err
 	}
+	if todo, err = s.lacking(ctx, todo); err != nil {
+		return 0, 0, err
+	}
 	each(todo, func(one *healing) { one.err = s.heal(ctx, one) })
 	for _, one := range todo {
 		healed, forks, err = healed+len(one.missing), forks+one.forks, errors.Join(err, one.err)
 	}
 	return healed, forks, err
+}
+
+// lacking are those of which Redis does not have all numbers: mostly none.
+func (s *RecordStore) lacking(ctx context.Context, all []*healing) (some []*healing, err error) {
+	cmds := make([][2]*redis.StringSliceCmd, len(all))
+	if err := s.pipelined(ctx, func(ctx context.Context, p redis.Pipeliner) {
+		for i, one := range all {
+			hour := one.archived[0].Hour
+			cmds[i] = [2]*redis.StringSliceCmd{p.HKeys(ctx, dayKey(one.id, hour)), p.HKeys(ctx, partsKey(one.id, hour))}
+		}
+	}); err != nil {
+		return nil, fmt.Errorf("records of usage: %w", err)
+	}
+	for i, one := range all {
+		there := map[string]bool{}
+		for _, number := range slices.Concat(cmds[i][0].Val(), cmds[i][1].Val()) {
+			there[number] = true
+		}
+		if slices.ContainsFunc(one.archived, func(r Record) bool { return !there[strconv.FormatInt(r.Number, 10)] }) {
+			some = append(some, one)
+		}
+	}
+	return some, nil
 }
 
 // inOrder sorts records by their numbers and leaves out what is there twice.

@@ -14,6 +14,7 @@ import (
 type usageCmds struct {
 	Get    usageGetCmd    `cmd:"" help:"Show what was used, by hour, day or month."`
 	Export usageExportCmd `cmd:"" help:"Write what was used, or what it costs, into files; what is there already is kept."`
+	Verify usageVerifyCmd `cmd:"" help:"Check that no usage record of an instance is missing or was changed."`
 }
 
 // usagePage is how many items are asked for at a time.
