@@ -156,28 +156,29 @@ func TestMeteredFollowsThePlan(t *testing.T) {
 	r := newMeteredRig(t, Breakdown{User: true, Topic: true})
 	c := r.loggedIn("a")
 	r.topic("i-a.t")
-	size := int64(len(records(100)))
-	for n, plan := range []string{"dev", "gold", "dev"} {
+	for _, plan := range []string{"dev", "gold", "dev", "gold", "dev"} {
 		_, rev, err := r.store.UpdateInstance(t.Context(), "i-a", func(in *tenancy.Instance) error { in.Plan = plan; return nil })
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.inForce(rev)
 		must[*kmsg.ProduceResponse](t, c, produce("t", 100, 1), 9)
-		want := size * int64(1+n/2)
-		if got := r.used("a", plan)[""][metering.ProduceBytes]; got != want {
-			t.Errorf("round %d: %d bytes for plan %s, want %d", n, got, plan, want)
+	}
+	_ = c.Close()
+	eventually(t, "the session has ended", func() bool { return r.srv.Connections() == 0 })
+	size := int64(len(records(100)))
+	for plan, want := range map[string][4]int64{"dev": {3 * size, 3, 3 + 2, 1}, "gold": {2 * size, 2, 2, 0}} { // two requests of the login
+		v := r.used("a", plan)[""]
+		got := [4]int64{v[metering.ProduceBytes], v[metering.ProduceRecords], v[metering.Requests], v[metering.ConnectionAttempts]}
+		if got != want {
+			t.Errorf("plan %s: bytes, records, requests, attempts are %v, want %v", plan, got, want)
 		}
 	}
 	r.wantParts("a", "user", "topic")
-	_ = c.Close()
-	eventually(t, "the session has ended", func() bool { return r.srv.Connections() == 0 })
-	v := r.whole("a")
-	if v[metering.ProduceBytes] != 3*size || v[metering.ConnectionAttempts] != 1 {
-		t.Errorf("metered %v", v)
-	}
-	if read, out := r.used("a", "gold")[""][metering.Requests], v[metering.Requests]; read != 1 || out != 5 {
-		t.Errorf("%d requests for plan gold, %d in all; want 1 and 5, with two of the login", read, out)
+	for of, p := range r.srv.usage.all {
+		if p.sessions != 0 {
+			t.Errorf("%d sessions are left of %v", p.sessions, of)
+		}
 	}
 }
 
