@@ -16,9 +16,6 @@ type connected struct {
 
 // Connected says that so many sessions more, or fewer, are open.
 func (a *Account) Connected(delta int) {
-	if a.book == nil {
-		return
-	}
 	now := a.book.cfg.Now()
 	c := &a.connected
 	c.mu.Lock()
