@@ -185,7 +185,7 @@ func (c *counterFile) adopt(mem []byte) (slots []*slot, damaged error) {
 	switch {
 	case len(mem) < slotsBegin:
 		c.receipts = newReceipts()
-		if !isZero(mem) && !isZero(mem[min(len(mem), headerSize):]) {
+		if !isZero(mem) {
 			damaged = fmt.Errorf("it is cut after %d bytes", len(mem))
 		}
 		return nil, damaged
@@ -193,7 +193,7 @@ func (c *counterFile) adopt(mem []byte) (slots []*slot, damaged error) {
 	case string(mem[:len(head)]) != string(head) || !isZero(mem[len(head):headerSize]):
 		damaged = errors.New("its header is damaged")
 	}
-	if over := (len(mem) - slotsBegin) % segmentSize; over != 0 && damaged == nil && !isZero(mem[len(mem)-over:]) {
+	if over := (len(mem) - slotsBegin) % segmentSize; over != 0 && damaged == nil {
 		damaged = fmt.Errorf("it is cut after %d bytes", len(mem))
 	}
 	// Aligned anew, for the heap gives no promise for bytes of a file.
