@@ -27,7 +27,7 @@ type adopted struct {
 // lookAround adopts what dead starts have left in the folder, and finds the spooled
 // hours that Redis may not have. Those of starts that live are theirs.
 func (b *Book) lookAround() {
-	paths, _ := filepath.Glob(filepath.Join(b.cfg.Dir, "*"+counterSuffix)) //nolint:errcheck // the pattern is right
+	paths, _ := filepath.Glob(filepath.Join(b.cfg.Dir, "*"+counterSuffix))
 	for _, path := range paths {
 		if b.has(path) {
 			continue

@@ -107,7 +107,7 @@ func TestSumOfFinals(t *testing.T) {
 			}
 		}
 		if b.file != nil {
-			unlock(b.file.file) //nolint:errcheck // the folder goes
+			unlock(b.file.file)
 		}
 	})
 }

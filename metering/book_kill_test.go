@@ -94,7 +94,7 @@ func TestKilled(t *testing.T) {
 // how many there were.
 func killOne(t *testing.T, dir string, after time.Duration) (acked int64) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestChild$", "-test.timeout=60s") //nolint:noctx // it is killed below
+	cmd := exec.Command(os.Args[0], "-test.run=^TestChild$", "-test.timeout=60s")
 	cmd.Env = append(os.Environ(), childDir+"="+dir)
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -238,7 +238,7 @@ func newBookMetrics(r prometheus.Registerer) *bookMetrics {
 // measure brings the gauges up to date.
 func (b *Book) measure() {
 	var bytes int64
-	names, _ := os.ReadDir(filepath.Join(b.cfg.Dir, spoolFolder)) //nolint:errcheck // nothing is there yet
+	names, _ := os.ReadDir(filepath.Join(b.cfg.Dir, spoolFolder))
 	for _, n := range names {
 		if info, err := n.Info(); err == nil {
 			bytes += info.Size()

@@ -60,7 +60,7 @@ func parseSpoolName(name string) (id chapterID, sent, ok bool) {
 // of those that have left no counters; oldest first.
 func (b *Book) spools(since Hour) (out []spoolFile) {
 	dir := filepath.Join(b.cfg.Dir, spoolFolder)
-	names, _ := os.ReadDir(dir) //nolint:errcheck // what cannot be read is found by who writes
+	names, _ := os.ReadDir(dir)
 	mine := map[string]bool{}
 	for _, n := range names {
 		id, sent, ok := parseSpoolName(n.Name())

@@ -251,7 +251,7 @@ func (b *Book) expire(now time.Time) {
 		b.mu.Unlock()
 	}
 	for _, pattern := range []string{"*" + damagedSuffix, filepath.Join(spoolFolder, "*"+damagedSuffix)} {
-		paths, _ := filepath.Glob(filepath.Join(b.cfg.Dir, pattern)) //nolint:errcheck // the pattern is right
+		paths, _ := filepath.Glob(filepath.Join(b.cfg.Dir, pattern))
 		for _, path := range paths {
 			if info, err := os.Stat(path); err == nil && now.Sub(info.ModTime()) > spoolKept {
 				os.Remove(path) //nolint:errcheck // the next time
