@@ -275,8 +275,15 @@ func (c *focusChecker) crosses(l focusLine) (errs []error) {
 		wrong("EffectiveCost %s is not BilledCost %s, and nothing is prepaid", l["EffectiveCost"], l["BilledCost"])
 	}
 	for _, p := range [][2]string{
-		{"SkuId", "SkuPriceId"}, {"SkuId", "SkuMeter"}, {"SkuPriceId", "SkuPriceDetails"}, {"ConsumedQuantity", "ConsumedUnit"}, {"PricingQuantity", "PricingUnit"},
-		{"RegionId", "RegionName"}, {"ResourceId", "ResourceName"}, {"ResourceId", "ResourceType"}, {"SubAccountId", "SubAccountName"},
+		{"SkuId", "SkuPriceId"},
+		{"SkuId", "SkuMeter"},
+		{"SkuPriceId", "SkuPriceDetails"},
+		{"ConsumedQuantity", "ConsumedUnit"},
+		{"PricingQuantity", "PricingUnit"},
+		{"RegionId", "RegionName"},
+		{"ResourceId", "ResourceName"},
+		{"ResourceId", "ResourceType"},
+		{"SubAccountId", "SubAccountName"},
 	} {
 		if l.null(p[0]) != l.null(p[1]) {
 			wrong("only one of %s and %s is null", p[0], p[1])
