@@ -78,6 +78,7 @@ func (u *usageSum) item(r *metering.Record) (i usageItem, ok bool) {
 // part of the period (of one tenant, when grouped by that) and the page.
 func (u *usageSum) page(ctx context.Context, records metering.Records, after usageItem, limit int) (page []usageItem, err error) {
 	q := u.query
+	q.FromTenant, q.FromInstance = after.tenant, after.instance
 	if q.Instance != "" && after.instance == q.Instance {
 		q.From = max(q.From, after.start)
 	}

@@ -184,7 +184,8 @@ func TestRecordsInOrder(t *testing.T) {
 	matches := func(q Query) (want int) {
 		for _, r := range all {
 			if (q.Tenant == "" || q.Tenant == r.Tenant) && (q.Instance == "" || q.Instance == r.Instance) && r.Hour >= q.From &&
-				(q.To == 0 || r.Hour < q.To) && (q.Parts || r.Part == "") && (q.AsOf.IsZero() || !r.Sealed.After(q.AsOf)) {
+				(q.To == 0 || r.Hour < q.To) && (q.Parts || r.Part == "") && (q.AsOf.IsZero() || !r.Sealed.After(q.AsOf)) &&
+				(r.Tenant > q.FromTenant || r.Tenant == q.FromTenant && r.Instance >= q.FromInstance) {
 				want++
 			}
 		}
@@ -202,6 +203,12 @@ func TestRecordsInOrder(t *testing.T) {
 		{From: first + 5, Tenant: "t0", Parts: true},
 		{To: first},
 		{AsOf: (first + 3).End()},
+		{FromTenant: "t1"},
+		{FromTenant: "t1", FromInstance: "i-4", Parts: true},
+		{FromTenant: "t1", FromInstance: "i-5"}, // which is another's
+		{FromTenant: "t3"},
+		{Tenant: "t1", FromTenant: "t1", FromInstance: "i-19"},
+		{Tenant: "t2", FromTenant: "t1", FromInstance: "i-4"},
 	} {
 		if got := s.all(t, q); len(got) != matches(q) {
 			t.Errorf("%+v: %d records, want %d", q, len(got), matches(q))
@@ -233,6 +240,12 @@ func TestOpenHours(t *testing.T) {
 	}
 	if all := open(Query{Tenant: "acme0"}); len(all) != 1 || all[0].Instance != "z" {
 		t.Errorf("of one tenant: %+v", all)
+	}
+	if all := open(Query{FromTenant: c.Tenant, FromInstance: c.Instance}); len(all) != 1 || all[0].Instance != "z" {
+		t.Errorf("from an instance on: %+v", all)
+	}
+	if all := open(Query{FromTenant: c.Tenant, FromInstance: "zz"}); len(all) != 0 {
+		t.Errorf("behind the last: %+v", all)
 	}
 	if all := open(Query{Instance: "orders"}); len(all) != 1 || all[0].Values[ProduceBytes] != 17 {
 		t.Errorf("of one instance: %+v", all)

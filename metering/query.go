@@ -1,6 +1,7 @@
 package metering
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"time"
@@ -18,6 +19,15 @@ type Query struct {
 	AsOf time.Time
 	// Parts: the breakdown too.
 	Parts bool
+	// FromTenant and FromInstance are where to begin in order of tenants and instances,
+	// for who has read what comes before and would skip it; "": at the first.
+	FromTenant   tenancy.TenantID
+	FromInstance tenancy.InstanceID
+}
+
+// before is whether who has used something comes before where a query begins.
+func (q Query) before(t tenancy.TenantID, i tenancy.InstanceID) bool {
+	return cmp.Or(cmp.Compare(t, q.FromTenant), cmp.Compare(i, q.FromInstance)) < 0
 }
 
 // Records gives records, in order of tenant, instance, hour, plan, part, revision;

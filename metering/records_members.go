@@ -58,8 +58,8 @@ func (s *RecordStore) members(ctx context.Context, q Query) iter.Seq2[member, er
 		var months []*monthPages
 		for month := firstOfMonth(q.From); month < q.To; month = nextMonth(month) {
 			start := "-"
-			if q.Tenant != "" {
-				start = "[" + string(q.Tenant) + " "
+			if q.Tenant != "" || q.FromTenant != "" {
+				start = "[" + max(string(q.Tenant)+" ", string(q.FromTenant)+" "+string(q.FromInstance))
 			}
 			months = append(months, &monthPages{month: month, next: start})
 		}

@@ -67,6 +67,15 @@ func (s *RecordStore) Open(ctx context.Context, q Query) iter.Seq2[Record, error
 			}
 			pairs = pairs[begin:end]
 		}
+		begin, _ := slices.BinarySearchFunc(pairs, true, func(p openPair, _ bool) int {
+			if q.before(p.tenant, p.instance) {
+				return -1
+			}
+			return 1
+		})
+		if q.Instance == "" {
+			pairs = pairs[begin:]
+		}
 		for page := range slices.Chunk(pairs, openAtOnce) {
 			if !s.openPage(ctx, q, page, yield) {
 				return
