@@ -130,9 +130,11 @@ func TestDoubtThatRedisLostIsNotEndedAtOnce(t *testing.T) {
 		p.round(t.Context())
 	}
 	step(b, pushEvery)
+	step(b, pushEvery)
 	a.book.produced("orders", batch, false) // it was slow to count
 	m.FlushAll()
 	step(b, doubtFor)
+	step(b, pushEvery)
 	if len(b.book.doubts) != 1 {
 		t.Fatal("a doubt was ended that nobody could have answered")
 	}
