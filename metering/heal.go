@@ -79,7 +79,7 @@ func (p *Pusher) heal(ctx context.Context) error {
 	}
 	reason, began := p.want, p.cfg.Now()
 	p.cfg.Store.Forget()
-	p.cfg.Store.remark()
+	p.cfg.Store.remark(reason == healLost || reason == healMaster)
 	for h := range p.told {
 		p.told[h] = false
 	}

@@ -82,9 +82,8 @@ type Store struct {
 	mu sync.Mutex
 	// What this process knows to be in Redis, by which it sees that Redis has lost it.
 	known map[Hour]*knownHour
-	// Marks that are still to be made, and those of the last hour, by when they were made.
-	late map[lateHour]time.Time
-	held map[string]int64 // by pool: the newest minute that was seen to be claimed
+	late  lateMarks
+	held  map[string]int64 // by pool: the newest minute that was seen to be claimed
 }
 
 type storeScripts struct{ push, late, held, doubts, answer, fleet *redis.Script }
@@ -104,7 +103,7 @@ func NewStore(cfg StoreConfig) *Store {
 			push: redis.NewScript(pushLua), late: redis.NewScript(lateLua), held: redis.NewScript(heldLua),
 			doubts: redis.NewScript(doubtsLua), answer: redis.NewScript(answerLua), fleet: redis.NewScript(fleetLua),
 		},
-		known: map[Hour]*knownHour{}, late: map[lateHour]time.Time{}, held: map[string]int64{},
+		known: map[Hour]*knownHour{}, late: lateMarks{todo: map[lateHour]time.Time{}, made: map[lateHour]time.Time{}}, held: map[string]int64{},
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -122,35 +124,34 @@ func (s *Store) changesOf(ctx context.Context, groups []*pushGroup) (changed []l
 	return changed, nil
 }
 
+// lateMarks are marks that this process makes. Store.mu guards them.
+type lateMarks struct {
+	todo map[lateHour]time.Time // still to be made, by when they were asked for
+	made map[lateHour]time.Time // in the last hour
+}
+
 // mark makes marks, and those that could not be made before.
 func (s *Store) mark(ctx context.Context, marks []lateHour) error {
 	s.mu.Lock()
 	for _, m := range marks {
-		s.late[m] = time.Time{}
+		s.late.todo[m] = s.now()
 	}
-	var todo []any
-	var fields []lateHour
-	stamp := crand.Text()[:12]
-	for m, made := range s.late {
-		switch {
-		case made.IsZero():
-			todo, fields = append(todo, m.field(), stamp), append(fields, m)
-		case s.now().Sub(made) > remarked:
-			delete(s.late, m)
-		}
-	}
+	fields := slices.Collect(maps.Keys(s.late.todo))
 	s.mu.Unlock()
-	for len(fields) > 0 {
-		n := min(len(fields), pushedAtOnce)
-		if err := s.markSome(ctx, todo[:2*n], fields[:n]); err != nil {
+	for some := range slices.Chunk(fields, pushedAtOnce) {
+		if err := s.markSome(ctx, some); err != nil {
 			return err
 		}
-		todo, fields = todo[2*n:], fields[n:]
 	}
 	return nil
 }
 
-func (s *Store) markSome(ctx context.Context, args []any, fields []lateHour) error {
+func (s *Store) markSome(ctx context.Context, marks []lateHour) error {
+	stamp := crand.Text()[:12]
+	args := make([]any, 0, 2*len(marks))
+	for _, m := range marks {
+		args = append(args, m.field(), stamp)
+	}
 	var set *redis.IntCmd
 	err := s.pipelined(ctx, func(ctx context.Context, p redis.Pipeliner) {
 		set = p.HSet(ctx, keyLate, args...)
@@ -161,17 +162,24 @@ func (s *Store) markSome(ctx context.Context, args []any, fields []lateHour) err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, m := range fields {
-		s.late[m] = s.now()
+	for _, m := range marks {
+		s.late.made[m] = s.late.todo[m]
+		delete(s.late.todo, m)
 	}
 	return nil
 }
 
-// remark lets the marks of the last hour be made anew: Redis may have lost them.
-func (s *Store) remark() {
+// remark lets the marks of the last hour be made anew, if Redis may have lost them, and
+// forgets older ones.
+func (s *Store) remark(lost bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for m := range s.late {
-		s.late[m] = time.Time{}
+	for m, asked := range s.late.made {
+		switch {
+		case s.now().Sub(asked) > remarked:
+			delete(s.late.made, m)
+		case lost:
+			s.late.todo[m] = asked
+		}
 	}
 }

@@ -302,6 +302,44 @@ func TestPushAfterTheHourWasSealedIsMarked(t *testing.T) {
 	}
 }
 
+// Marks that Redis lost before anybody dealt with them are made anew, but not for ever.
+func TestLostMarksAreMadeAnew(t *testing.T) {
+	s := newTestStore(t)
+	marked := func() bool {
+		t.Helper()
+		if err := s.mark(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		return s.redis.Exists(keyLate)
+	}
+	s.at = testHour.End().Add(SealAfter)
+	s.redis.SetError("LOADING")
+	if _, _, err := s.Push(t.Context(), []Count{testCount("a", 1, 10)}); err == nil {
+		t.Fatal("a push that failed has no error")
+	}
+	s.redis.SetError("")
+	pushAll(t, s.Store, testCount("a", 1, 10))
+	if !marked() {
+		t.Fatal("late usage is not marked")
+	}
+	s.redis.Del(keyLate)
+	if s.remark(false); marked() {
+		t.Error("marks were made anew though Redis has lost nothing")
+	}
+	if s.remark(true); !marked() {
+		t.Error("lost marks were not made anew")
+	}
+	s.redis.Del(keyLate)
+	s.at = s.at.Add(40 * time.Minute)
+	s.remark(true)
+	marked()
+	s.redis.Del(keyLate)
+	s.at = s.at.Add(40 * time.Minute)
+	if s.remark(true); marked() {
+		t.Error("marks of long ago were made anew")
+	}
+}
+
 func TestClaimMinute(t *testing.T) {
 	a := newTestStore(t)
 	b := newStoreOn(t, a.redis)
