@@ -93,10 +93,7 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	for _, cfg := range a.pools {
 		cfg.Log = a.log
 		cfg.Owners = func() upstream.Owner { return p.directory.Owners(cfg.Name) }
-		cfg.Sampled = func(h *upstream.Holdings) { // runs after compose
-			p.proxy.Sampled(cfg.Name, h)
-			p.sampled(cfg.Name, h)
-		}
+		cfg.Sampled = func(h *upstream.Holdings) { p.sampled(cfg.Name, h) } // runs after compose
 		pool, err := upstream.NewPool(cfg)
 		if err != nil {
 			return nil, fmt.Errorf("pool %s: %w", cfg.Name, err)

@@ -25,6 +25,7 @@ func (p *process) holding(a assembly, book *metering.Book) {
 
 // sampled is told what instances hold of a pool; it does not wait.
 func (p *process) sampled(pool string, sample *upstream.Holdings) {
+	p.proxy.Sampled(pool, sample)
 	var all []metering.Held
 	sample.Each(func(id tenancy.InstanceID, has upstream.Holding) {
 		// Of an instance that is deleted nobody pays for what is not removed yet.
