@@ -112,6 +112,9 @@ func (b *Balance) Crossed() (all []Threshold) {
 		name  Threshold
 		share int64
 	}{{Threshold50, 50}, {Threshold80, 80}, {Threshold100, 100}} {
+		if b.Available.Sign() <= 0 && t.name != Threshold100 {
+			continue // there are no shares of nothing
+		}
 		var at apd.Decimal
 		if _, err := exact().Mul(&at, &b.Available, apd.New(t.share, 0)); err != nil {
 			return nil

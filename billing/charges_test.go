@@ -234,3 +234,55 @@ func TestChargesAddUp(t *testing.T) {
 		}
 	})
 }
+
+// TestCorrectionsAddUp: however late records come, and whenever months were invoiced,
+// all charges for a month are together what the month cost.
+func TestCorrectionsAddUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		book, _ := new(drawPrices(t, "EUR")).Book()
+		records, total := &fakeRecords{}, Used{}
+		begin := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+		n := rapid.IntRange(1, 10).Draw(t, "records")
+		for i := range n {
+			hour := metering.HourOf(begin) + metering.Hour(rapid.IntRange(0, 719).Draw(t, "hour"))
+			v := drawValues(t)
+			if i > 0 && rapid.Bool().Draw(t, "back") { // a correction takes back what was too much
+				was := records.sealed[i-1]
+				for m := range v {
+					v[m] = -max(0, was.Values[m]/2)
+				}
+				hour = was.Hour
+			}
+			total.Add(v)
+			sealed := hour.End().Add(time.Duration(rapid.IntRange(0, 40*24).Draw(t, "late")) * time.Hour)
+			records.sealed = append(records.sealed, metering.Record{
+				Line:   metering.Line{Hour: hour, Instance: "orders", Tenant: "t-acme", Plan: "standard"},
+				Values: v, Number: int64(i + 1), Sealed: sealed, Revision: i,
+			})
+		}
+		finals := fakeFinals{}
+		mark := int64(0)
+		for i, m := range []Month{MonthOf(begin), MonthOf(begin) + 1} {
+			mark = rapid.Int64Range(mark, int64(n)).Draw(t, "mark")
+			if rapid.Bool().Draw(t, "final") && (i == 0 || len(finals) == 1) {
+				finals[m] = Marks{At: m.End().Add(50 * time.Hour), Numbers: map[tenancy.InstanceID]int64{"orders": mark}}
+			}
+		}
+		c := &Charger{Records: records, Books: fixedBooks{"standard": book}, Finals: finals}
+		sum := zero("EUR")
+		for m := MonthOf(begin); m < MonthOf(begin)+3; m++ {
+			for ch, err := range c.Charges(t.Context(), Query{From: m.Begin(), To: m.End()}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if ch.UsedIn != MonthOf(begin) || ch.Correction != (m > MonthOf(begin)) || MonthOf(ch.Day) != m {
+					t.Fatalf("asked for %s: %+v", m, ch)
+				}
+				sum = plus(sum, ch.Cost)
+			}
+		}
+		if all := Total("EUR", Rate(book, &total, true)); sum.Cmp(&all) != 0 {
+			t.Fatalf("charges are %s, the month is %s", &sum, &all)
+		}
+	})
+}

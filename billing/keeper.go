@@ -18,9 +18,7 @@ const (
 	// keepEvery is how often budgets are looked at.
 	keepEvery = time.Minute
 	// finalizeEvery is how often months are made final that are due.
-	finalizeEvery = time.Hour
-	// keepLease is how long a gateway that stopped keeps others from it.
-	keepLease = 3 * time.Minute
+	finalizeEvery = 10 * time.Minute
 )
 
 // Instances are what a budget restrains. Any goroutine.
@@ -35,9 +33,9 @@ type Instances interface {
 type KeeperConfig struct {
 	Biller    *Biller
 	Instances Instances
-	// Lease says whether this gateway is the one that keeps budgets for so long. Two at
-	// once do no harm.
-	Lease func(ctx context.Context, ttl time.Duration) (bool, error)
+	// Lease says whether this gateway is the one that does a thing for so long: budgets,
+	// or statements. Two at once do no harm.
+	Lease func(ctx context.Context, what string, ttl time.Duration) (bool, error)
 	Log   *slog.Logger
 }
 
@@ -57,22 +55,29 @@ func NewKeeper(cfg KeeperConfig) *Keeper {
 	return &Keeper{cfg: cfg, store: cfg.Biller.cfg.Store, now: cfg.Biller.cfg.Now, spending: spending{biller: cfg.Biller}}
 }
 
-// Run works until ctx ends, whenever this gateway has the lease.
+// Run holds tenants to their budgets until ctx ends, whenever this gateway is the one
+// that does.
 func (k *Keeper) Run(ctx context.Context) error {
-	tick := time.NewTicker(keepEvery)
+	return k.every(ctx, "budgets", keepEvery, k.Keep)
+}
+
+// RunStatements makes months final that are due, until ctx ends.
+func (k *Keeper) RunStatements(ctx context.Context) error {
+	return k.every(ctx, "statements", finalizeEvery, k.FinalizeDue)
+}
+
+// every does a thing now and then, if this gateway has the lease; it has it for three
+// turns, so that one that stopped is missed for no longer.
+func (k *Keeper) every(ctx context.Context, what string, d time.Duration, do func(context.Context) error) error {
+	tick := time.NewTicker(d)
 	defer tick.Stop()
-	var finalized time.Time
 	for {
-		held, err := k.cfg.Lease(ctx, keepLease)
+		held, err := k.cfg.Lease(ctx, what, 3*d)
 		if err == nil && held {
-			err = k.Keep(ctx)
-			if now := k.now(); now.Sub(finalized) >= finalizeEvery {
-				finalized = now
-				err = errors.Join(err, k.FinalizeDue(ctx))
-			}
+			err = do(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
-			k.cfg.Log.Warn("budgets or statements could not be kept, trying again in a minute", "err", err)
+			k.cfg.Log.Warn("budgets or statements could not be kept, trying again", "what", what, "in", d, "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -233,8 +238,7 @@ func (k *Keeper) restrain(ctx context.Context, wanted map[tenancy.TenantID]tenan
 			continue
 		}
 		last = max(last, rev)
-		k.cfg.Log.Warn("an instance's use was restrained, or set free, by its tenant's budget", "instance", string(in.ID), "tenant", string(in.Tenant),
-			"restraint", string(wanted[in.Tenant]), "before", string(in.Restraint))
+		k.cfg.Log.Warn("what an instance may use was changed by its tenant's budget", "instance", string(in.ID), "tenant", string(in.Tenant), "restraint", string(wanted[in.Tenant]), "before", string(in.Restraint))
 	}
 	return last, errors.Join(errs...)
 }

@@ -11,8 +11,9 @@ import (
 	"weir/tenancy"
 )
 
-// budgetsLease is held on no instance: it stands for all of them.
-const budgetsLease tenancy.InstanceID = "weir"
+// billingLease is where leases of billing are; no instance of that name has leases of
+// theirs.
+const billingLease tenancy.InstanceID = "weir"
 
 // billing makes money of records, and holds tenants to their budgets.
 func (p *process) billing(a assembly, records *metering.RecordStore, gateway string) *admin.Billing {
@@ -32,11 +33,11 @@ func (p *process) billing(a assembly, records *metering.RecordStore, gateway str
 	})
 	keeper := billing.NewKeeper(billing.KeeperConfig{
 		Biller: biller, Instances: restrained{p.store, p.directory}, Log: a.log,
-		Lease: func(ctx context.Context, ttl time.Duration) (bool, error) {
-			return p.store.TryLease(ctx, budgetsLease, "budgets", gateway, ttl.Milliseconds())
+		Lease: func(ctx context.Context, what string, ttl time.Duration) (bool, error) {
+			return p.store.TryLease(ctx, billingLease, what, gateway, ttl.Milliseconds())
 		},
 	})
-	p.background = append(p.background, component{"budgets", keeper.Run})
+	p.background = append(p.background, component{"budgets", keeper.Run}, component{"statements", keeper.RunStatements})
 	return &admin.Billing{Biller: biller, Keeper: keeper, Store: store}
 }
 
