@@ -135,14 +135,8 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 
 	a.admin.Store, a.admin.Directory, a.admin.Pools, a.admin.Identities = p.store, p.directory, pools, identities
 	a.admin.Gatherer, a.admin.Log, a.admin.Version = registry, a.log, a.version
-	a.admin.Endpoints, a.admin.Username = a.faces.endpoints, a.faces.username
-	a.admin.Sealer, a.admin.HostEndpoints, a.admin.OwnNames = a.sealer, a.faces.hostEndpoints, a.faces.names
-	a.admin.Mechanisms = []string{auth.ScramSHA512, auth.ScramSHA256, auth.Plain} // the recommended one first
-	a.admin.Plaintext, a.admin.Defaults = a.faces.plaintext, a.defaults
 	a.admin.Issuers, a.admin.Secrets = a.proxy.Auth, a.proxy.Auth
-	if len(a.issuers) > 0 {
-		a.admin.Mechanisms = append(a.admin.Mechanisms, auth.OAuthBearer)
-	}
+	a.tellClients()
 	a.admin.Billing = p.billing(a, p.records, id)
 	a.admin.PlanLimits, a.admin.Usage = a.plans, usage{p.quota, p.pools}
 	a.admin.Explain = explain
@@ -153,6 +147,17 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
 	return p, p.bind(ctx, a, handler)
+}
+
+// tellClients lets the management face say how clients reach instances.
+func (a *assembly) tellClients() {
+	a.admin.Endpoints, a.admin.Username = a.faces.endpoints, a.faces.username
+	a.admin.Sealer, a.admin.HostEndpoints, a.admin.OwnNames = a.sealer, a.faces.hostEndpoints, a.faces.names
+	a.admin.Mechanisms = []string{auth.ScramSHA512, auth.ScramSHA256, auth.Plain} // the recommended one first
+	a.admin.Plaintext, a.admin.Defaults = a.faces.plaintext, a.defaults
+	if len(a.issuers) > 0 {
+		a.admin.Mechanisms = append(a.admin.Mechanisms, auth.OAuthBearer)
+	}
 }
 
 func (p *process) bind(ctx context.Context, a assembly, handler http.Handler) (err error) {
