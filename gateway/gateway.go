@@ -68,8 +68,10 @@ type process struct {
 
 	// background is what runs beside the faces and longer than they do.
 	background []component
-	draining   atomic.Bool
-	warm       chan struct{} // closed by run once the directory and a pool are there
+	// last is what outlives that too, and every session.
+	last     []component
+	draining atomic.Bool
+	warm     chan struct{} // closed by run once the directory and a pool are there
 }
 
 // component runs until ctx ends; an error before that stops the process.

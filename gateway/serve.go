@@ -128,9 +128,27 @@ func (s *SASLConfig) mechanism(dir string) (sasl.Mechanism, error) {
 }
 
 // run serves until ctx ends or a component fails, and stops in the order
-// opposite to the start: readiness, Kafka clients, REST, and only then what
-// exchanges in flight still needed. It returns the first failure.
+// opposite to the start: readiness, Kafka clients, REST, then what exchanges in
+// flight still needed, and at last what counts them. It returns the first failure.
 func (p *process) run(ctx context.Context, now <-chan struct{}) error {
+	outlasting, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	var last errgroup.Group
+	for _, c := range p.last {
+		last.Go(func() error {
+			if err := c.run(outlasting); err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+			return nil
+		})
+	}
+	err := p.serve(ctx, now)
+	end()
+	return errors.Join(err, last.Wait())
+}
+
+// serve is run without what comes last.
+func (p *process) serve(ctx context.Context, now <-chan struct{}) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	group, background := errgroup.WithContext(background)

@@ -21,6 +21,7 @@ import (
 	"weir/admin"
 	"weir/admin/api"
 	"weir/internal/parts"
+	"weir/metering"
 )
 
 // served is a `weir serve` in this process, on a Redis and brokers that listen
@@ -181,10 +182,47 @@ func TestServe(t *testing.T) {
 		t.Errorf("an orderly stop is no error: %v", err)
 	}
 	s.done = nil
+	wantCounted(t, 2)
 	for line := range strings.Lines(s.log.String()) {
 		if !json.Valid([]byte(line)) {
 			t.Errorf("a log line is no JSON: %s", line)
 		}
+	}
+}
+
+// wantCounted wants Redis to have, after the stop of the only gateway, the final counts of
+// so many records produced and fetched.
+func wantCounted(t *testing.T, records int64) {
+	t.Helper()
+	cfg, err := Load("weir.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rdb, err := cfg.Redis.client(cfg.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rdb.Close()
+	store, sum := metering.NewStore(metering.StoreConfig{Redis: rdb}), metering.Values{}
+	for hour := metering.HourOf(time.Now()) - 1; hour <= metering.HourOf(time.Now()); hour++ {
+		for id, err := range store.Instances(t.Context(), hour) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			counts, err := store.Counts(t.Context(), id, hour)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range counts {
+				sum = sum.Plus(c.Values)
+				if !c.Final {
+					t.Errorf("a count is not final after the stop: %+v", c)
+				}
+			}
+		}
+	}
+	if sum[metering.ProduceRecords] != records || sum[metering.FetchRecords] != records || sum[metering.ConnectionAttempts] == 0 {
+		t.Errorf("counted %v, want %d records produced and fetched", sum, records)
 	}
 }
 
@@ -230,13 +268,30 @@ func TestServeComponentFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	broken := errors.New("broken")
+	broken, over, outlasted := errors.New("broken"), make(chan struct{}), false
 	p.background = append(p.background, component{"test", func(context.Context) error {
 		<-p.warm
 		return broken
+	}}, component{"slow", func(ctx context.Context) error {
+		defer close(over)
+		<-ctx.Done()
+		time.Sleep(50 * time.Millisecond) // what comes last has no reason to wait for but the order
+		return nil
+	}})
+	p.last = append(p.last, component{"last", func(ctx context.Context) error {
+		<-ctx.Done()
+		select {
+		case <-over:
+			outlasted = true
+		default:
+		}
+		return nil
 	}})
 	if err := p.run(t.Context(), nil); !errors.Is(err, broken) || !strings.HasPrefix(err.Error(), "test: ") {
 		t.Errorf("error is %v", err)
+	}
+	if !outlasted {
+		t.Error("what counts sessions ended before what runs in the background")
 	}
 }
 

@@ -27,7 +27,7 @@ func (p *process) counting(a assembly, id string, registry prometheus.Registerer
 		Healers: []func(context.Context) error{func(context.Context) error { sealer.Heal(); return nil }},
 	})
 	p.holding(a, book)
-	p.background = append(p.background, component{"usage", func(ctx context.Context) error {
+	p.last = append(p.last, component{"usage", func(ctx context.Context) error {
 		pushing, stop := context.WithCancel(context.WithoutCancel(ctx))
 		defer stop()
 		counting, stopCounting := context.WithCancel(context.WithoutCancel(ctx))
@@ -39,7 +39,7 @@ func (p *process) counting(a assembly, id string, registry prometheus.Registerer
 			stopCounting()
 		})
 		pushes.Go(func() { pusher.Run(pushing) }) //nolint:errcheck // it ends without one
-		// Until all sessions have ended: what runs in the background ends after them.
+		// Until all sessions have ended: whatever they use in between is counted.
 		err := book.Run(counting)
 		stop()
 		pushes.Wait()
