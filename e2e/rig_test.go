@@ -57,10 +57,12 @@ type world struct {
 	t     *testing.T
 	dir   string
 	kafka *parts.Kafka
-	redis *parts.Redis
-	port  int // bootstrap; brokers on the ports after it
-	roots *x509.CertPool
-	token string
+	redis *parts.Redis // nil in a world whose Redis are many
+	// redisURL is where gateways find Redis.
+	redisURL string
+	port     int // bootstrap; brokers on the ports after it
+	roots    *x509.CertPool
+	token    string
 	// plaintext listeners instead of TLS, for clients that cannot do both at once.
 	plaintext bool
 	// What else the configuration has.
@@ -88,8 +90,16 @@ func newWorldOf(t *testing.T, brokers int) *world {
 // newWorldOn is a world with a pool of the caller's.
 func newWorldOn(t *testing.T, kafka *parts.Kafka) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), kafka: kafka, port: parts.FreePorts(t, 1+len(kafka.Bootstrap()))}
-	w.redis = parts.StartRedis(t)
+	redis := parts.StartRedis(t)
+	w := newWorldWith(t, kafka, redis.URL())
+	w.redis = redis
+	return w
+}
+
+// newWorldWith is a world whose Redis is the caller's, too.
+func newWorldWith(t *testing.T, kafka *parts.Kafka, redisURL string) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), kafka: kafka, redisURL: redisURL, port: parts.FreePorts(t, 1+len(kafka.Bootstrap()))}
 	w.makeCertificate()
 	key := bytes.Repeat([]byte("k"), 32)
 	w.write("token.key", key)
@@ -170,7 +180,7 @@ auth: {pepper_file: pepper%s}
 drain: {grace: 1s, spread: 2s}
 log: {level: info, format: text}
 %s
-`, w.redis.URL(), strings.Join(w.kafka.Bootstrap(), `", "`), w.pool, w.port, w.port, security, w.listener, w.port+1, w.nodes(), g.admin, w.auth, w.more)
+`, w.redisURL, strings.Join(w.kafka.Bootstrap(), `", "`), w.pool, w.port, w.port, security, w.listener, w.port+1, w.nodes(), g.admin, w.auth, w.more)
 	w.write(name+".yaml", []byte(config))
 	g.Process = parts.Start(w.t, g.log, nil, binary, "serve", "--config", filepath.Join(w.dir, name+".yaml"))
 	w.t.Cleanup(func() {

@@ -1,0 +1,50 @@
+//go:build real
+
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"weir/internal/parts"
+)
+
+var usageFailovers = flag.Int("usage-failovers", 2, "how often TestUsageFailover kills a master of Redis, with Sentinels and in a Cluster; 50 for numbers that are to be told")
+
+// TestUsageFailover kills masters of Redis under load. Half of them with what nobody else
+// has: the replicas were frozen and cut off for seconds (operations.md F12).
+func TestUsageFailover(t *testing.T) {
+	for name, start := range map[string]func(testing.TB) parts.RedisSet{
+		"sentinel": func(t testing.TB) parts.RedisSet { return parts.StartRedisSentinel(t) },
+		"cluster":  func(t testing.TB) parts.RedisSet { return parts.StartRedisCluster(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			set := start(t)
+			w := newWorldWith(t, parts.StartKafka(t, 1), set.URL())
+			g1, g2 := w.start("g1"), w.start("g2")
+			load := w.usageLoad(g1)
+			load.exact("at the start", time.Now())
+			for round := range *usageFailovers {
+				masters := set.Masters()
+				master := masters[rand.IntN(len(masters))]
+				how := "killed"
+				if round%2 == 0 {
+					how = "killed with what it alone had"
+					parts.Lose(set, master, func() { <-time.After(3 * time.Second) })
+				} else {
+					<-time.After(rand.N(2 * time.Second))
+					master.Kill()
+				}
+				since := time.Now()
+				set.AwaitFailover(master)
+				set.Return(master)
+				load.exact(fmt.Sprintf("master %d, %s, is %s", round+1, master.Addr(), how), since)
+				set.AwaitWhole()
+			}
+			load.end(g1, g2)
+		})
+	}
+}
