@@ -33,6 +33,7 @@ type Usage struct {
 	names   []byte  // what tallies' topics are called by
 	bytes   int64   // fetched
 	records int64   // fetched
+	odd     bool    // a partition of a Produce has something that is no batch
 
 	fewTallies [2]tally
 	fewNames   [96]byte
@@ -68,7 +69,7 @@ const manyTallies = 32
 // restart forgets everything.
 func (u *Usage) restart() {
 	u.batches, u.names, u.topics, u.sorted = u.fewTallies[:0], u.fewNames[:0], u.fewTallies[:0], nil // never both
-	u.settled, u.bytes, u.records = 0, 0, 0
+	u.settled, u.bytes, u.records, u.odd = 0, 0, 0, false
 }
 
 // held is how many bytes it keeps beyond the exchange itself.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"weir/metering"
@@ -62,6 +63,7 @@ func (u *Usage) nameOf(t *tally) []byte { return u.names[t.name : t.name+uint32(
 func (u *Usage) forwarded(name uint32, nameLen int, partition int32, records []byte) {
 	b, ok := producedBatch(records)
 	if !ok {
+		u.odd = true
 		return
 	}
 	t := tally{at: b.maxTimestamp(), name: name, nameLen: uint16(nameLen), index: partition, bytes: int32(len(b)), records: b.records()}
@@ -79,7 +81,12 @@ func (u *Usage) forwarded(name uint32, nameLen int, partition int32, records []b
 // put a request's partitions into a map (KafkaApis.handleProduceRequest).
 func (u *Usage) find(name []byte, partition int32) *tally {
 	if len(u.batches) > manyTallies {
-		return u.findSorted(name, partition)
+		for i := u.behind(name, partition) - 1; i >= 0 && u.order(u.sorted[i], name, partition) == 0; i-- {
+			if t := &u.batches[u.sorted[i]]; !t.answered() {
+				return t
+			}
+		}
+		return nil
 	}
 	for i := len(u.batches) - 1; i >= 0; i-- {
 		if t := &u.batches[i]; t.index == partition && !t.answered() && bytes.Equal(u.nameOf(t), name) {
@@ -91,7 +98,8 @@ func (u *Usage) find(name []byte, partition int32) *tally {
 
 func (t *tally) answered() bool { return t.flags&(tallyAppended|tallyRefused) != 0 }
 
-func (u *Usage) findSorted(name []byte, partition int32) *tally {
+// behind is the first place in sorted behind the batches of a partition.
+func (u *Usage) behind(name []byte, partition int32) int {
 	if u.sorted == nil {
 		u.sorted = make([]int32, len(u.batches))
 		for i := range u.sorted {
@@ -110,12 +118,40 @@ func (u *Usage) findSorted(name []byte, partition int32) *tally {
 		}
 		return 1
 	})
-	for behind--; behind >= 0 && u.order(u.sorted[behind], name, partition) == 0; behind-- {
-		if t := &u.batches[u.sorted[behind]]; !t.answered() {
-			return t
+	return behind
+}
+
+// unseen settles what a refusal may hide. A broker looks at the form of each partition
+// of a request by itself, appends those that pass, and answers for a partition that is
+// named twice with the refusal of the one (KafkaApis.handleProduceRequest merges
+// its invalidRequestResponses last): a client that names each partition once more, with
+// something that is no batch, would produce for nothing. No client that means well
+// names one twice, or sends what is no batch: of one that does, all that was forwarded
+// of the partition counts. t is the last batch of it.
+func (u *Usage) unseen(t *tally, code int16) {
+	if code != kerr.InvalidRecord.Code && code != kerr.UnsupportedCompressionType.Code {
+		return
+	}
+	name := u.nameOf(t)
+	if len(u.batches) > manyTallies {
+		for i := u.behind(name, t.index) - 1; i >= 0 && u.order(u.sorted[i], name, t.index) == 0; i-- {
+			u.batches[u.sorted[i]].appendedUnseen(u.odd)
+		}
+		return
+	}
+	for i := range u.batches {
+		if o := &u.batches[i]; o.index == t.index && bytes.Equal(u.nameOf(o), name) {
+			o.appendedUnseen(u.odd)
 		}
 	}
-	return nil
+}
+
+// appendedUnseen is of a batch of which no answer says where it is, unless it is the one
+// that was refused, and nothing else can have been.
+func (t *tally) appendedUnseen(odd bool) {
+	if odd || t.flags&tallyRefused == 0 {
+		t.at, t.flags = 0, t.flags&tallyTransactional|tallyAppended
+	}
 }
 
 func (u *Usage) order(i int32, name []byte, partition int32) int {
@@ -140,7 +176,7 @@ func (m *produceUnmap) answered(key []byte) answeredTopic {
 }
 
 // partition takes what the broker says of a partition: whatever has no error was
-// appended, now or before.
+// appended, now or before; and some that has one.
 func (a *answeredTopic) partition(index int32, code int16, offset, appended int64) {
 	if a.use == nil {
 		return
@@ -149,8 +185,9 @@ func (a *answeredTopic) partition(index int32, code int16, offset, appended int6
 	if t == nil {
 		return
 	}
-	if code != 0 {
+	if code != 0 && (offset < 0 || !appendedCode(code)) {
 		t.flags |= tallyRefused
+		a.use.unseen(t, code)
 		return
 	}
 	if t.flags&tallyIdempotent != 0 {
@@ -164,6 +201,13 @@ func (a *answeredTopic) partition(index int32, code int16, offset, appended int6
 	}
 	t.flags |= tallyAppended
 	t.at = offset
+}
+
+// appendedCode reports whether a broker answers so for what its leader has appended,
+// with its offset, and only the replicas have not in time (DelayedProduce). Who asks
+// for all of them and waits for none (timeout_ms 0) always gets the first.
+func appendedCode(code int16) bool {
+	return code == kerr.RequestTimedOut.Code || code == kerr.NotEnoughReplicasAfterAppend.Code
 }
 
 // settle keeps what was appended.

@@ -235,7 +235,7 @@ func appendAll(t *rapid.T, x *Exchange, asked *kmsg.ProduceRequest) (body []byte
 		p := kmsg.NewProduceResponseTopicPartition()
 		p.Partition, p.BaseOffset = at.partition, int64(1000+i)
 		p.LogAppendTime = rapid.SampledFrom([]int64{-1, -1, 2}).Draw(t, "appended")
-		if p.ErrorCode = rapid.SampledFrom([]int16{0, 0, 0, 6, 87}).Draw(t, "code"); p.ErrorCode == 0 {
+		if p.ErrorCode = rapid.SampledFrom([]int16{0, 0, 0, 3, 6}).Draw(t, "code"); p.ErrorCode == 0 {
 			want = append(want, wanted(shadow, at.topic, at.partition, last[at], p))
 		}
 		topic := kmsg.NewProduceResponseTopic()
