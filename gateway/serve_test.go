@@ -275,7 +275,7 @@ func TestServeComponentFails(t *testing.T) {
 	}}, component{"slow", func(ctx context.Context) error {
 		defer close(over)
 		<-ctx.Done()
-		time.Sleep(50 * time.Millisecond) // what comes last has no reason to wait for but the order
+		<-time.After(50 * time.Millisecond) // so that what comes last would end first if it did not wait
 		return nil
 	}})
 	p.last = append(p.last, component{"last", func(ctx context.Context) error {
