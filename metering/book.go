@@ -63,6 +63,7 @@ type Book struct {
 	file     *counterFile
 	fileErr  error // why there is no file, or no more of it
 
+	most    int           // entries before some wait in the spool alone
 	growing chan struct{} // has an element while the file grows
 
 	disk disk
@@ -89,7 +90,7 @@ func NewBook(cfg Config) (*Book, error) {
 	}
 	b := &Book{
 		cfg: cfg, metrics: newBookMetrics(cfg.Registry), accounts: map[Of]*Account{}, hour: HourOf(cfg.Now()),
-		chapters: map[chapterID]*chapter{}, bySource: map[Source]*entry{}, doubts: map[doubtID]*doubt{}, growing: make(chan struct{}, 1),
+		chapters: map[chapterID]*chapter{}, bySource: map[Source]*entry{}, doubts: map[doubtID]*doubt{}, growing: make(chan struct{}, 1), most: maxInMemory,
 	}
 	b.receipts.Store(newReceipts())
 	if cfg.Dir != "" {

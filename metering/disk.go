@@ -29,6 +29,8 @@ type disk struct {
 	sync.Mutex
 	rounds int64
 
+	files sync.Mutex // who has it writes a file of the spool, or reads one
+
 	told    sync.Mutex // has the rest
 	began   time.Time  // the round that is under way; zero: none
 	trouble string
@@ -85,6 +87,9 @@ func (b *Book) grow(want int) {
 	for {
 		b.mu.Lock()
 		file, enough := b.file, len(b.unused) >= want
+		if file != nil && enough {
+			b.fileErr = nil
+		}
 		b.mu.Unlock()
 		if file == nil || enough {
 			return
@@ -202,14 +207,19 @@ func (b *Book) alarm(now time.Time, err error) {
 	}
 }
 
+var errHangs = errors.New("the disk does not answer")
+
 // watch raises the alarm for a disk that hangs.
 func (b *Book) watch(now time.Time) {
-	b.disk.told.Lock()
-	began := b.disk.began
-	b.disk.told.Unlock()
-	if !began.IsZero() && now.Sub(began) > hangs {
-		b.alarm(now, errors.New("the disk does not answer"))
+	if b.hangs(now) {
+		b.alarm(now, errHangs)
 	}
+}
+
+func (b *Book) hangs(now time.Time) bool {
+	b.disk.told.Lock()
+	defer b.disk.told.Unlock()
+	return !b.disk.began.IsZero() && now.Sub(b.disk.began) > hangs
 }
 
 func firstLine(err error) string {

@@ -74,8 +74,10 @@ func (b *Book) repeated(a *Account, batch *Batch) {
 			d.entries[1+i] = part.entry
 		}
 	}
-	for _, e := range d.entries {
-		if e != nil {
+	for i, e := range d.entries {
+		if e != nil && e.slot == nil { // its account was given back long ago
+			d.entries[i] = nil
+		} else if e != nil {
 			e.slot.counters().add(&d.values, 1)
 		}
 	}

@@ -16,6 +16,9 @@ const (
 	// added to it by then. Rounds, not seconds: a process that was stopped for long
 	// goes on in the same instant with everything.
 	quarantine = 3
+	// lastGrace is how long a stop waits for the disk. What it does not take is in the
+	// file of counters.
+	lastGrace = 10 * time.Second
 	// tickEvery is how often hours and seconds are looked at.
 	tickEvery = time.Second
 	// told chapters are remembered for so long, for nobody asks for older ones.
@@ -35,8 +38,10 @@ func (b *Book) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			disk.Wait()
 			b.finish()
+			if b.cfg.Dir != "" {
+				b.last(&disk)
+			}
 			return nil
 		case <-timer.C:
 		}
@@ -102,6 +107,23 @@ func (b *Book) forget(now time.Time) {
 	}
 }
 
+// last brings what is final to the spool, if the disk answers.
+func (b *Book) last(keeping *sync.WaitGroup) {
+	done := make(chan struct{})
+	go func() { // outlives Run if the disk hangs: nobody can end that
+		defer close(done)
+		keeping.Wait()
+		b.alarm(b.cfg.Now(), errors.Join(b.trouble(), b.flush()))
+	}()
+	patience := time.NewTimer(lastGrace)
+	defer patience.Stop()
+	select {
+	case <-done:
+	case <-patience.C:
+		b.alarm(b.cfg.Now(), errHangs)
+	}
+}
+
 // finish makes all final at once.
 func (b *Book) finish() {
 	now := b.cfg.Now()
@@ -115,7 +137,4 @@ func (b *Book) finish() {
 	}
 	b.finished = true
 	b.mu.Unlock()
-	if b.cfg.Dir != "" {
-		b.alarm(now, errors.Join(b.trouble(), b.flush()))
-	}
 }

@@ -145,7 +145,9 @@ func (p *Pusher) push(ctx context.Context) error {
 	return errors.Join(err, p.tell(ctx, served, err == nil))
 }
 
+// pushChanged goes once around: on a gateway with many busy instances something has always changed again.
 func (p *Pusher) pushChanged(ctx context.Context) error {
+	seen := map[Source]bool{}
 	for {
 		counts := p.cfg.Book.Take(takenAtOnce)
 		if len(counts) == 0 {
@@ -159,6 +161,12 @@ func (p *Pusher) pushChanged(ctx context.Context) error {
 		}
 		if err != nil || len(counts) < takenAtOnce {
 			return err
+		}
+		for i := range counts {
+			if seen[counts[i].Source] {
+				return nil
+			}
+			seen[counts[i].Source] = true
 		}
 	}
 }

@@ -20,6 +20,8 @@ const (
 // readSpool reads a file. One that is damaged is set aside, with what can be read of it
 // in its place.
 func (b *Book) readSpool(s spoolFile) []Count {
+	b.disk.files.Lock()
+	defer b.disk.files.Unlock()
 	text, err := os.ReadFile(s.path)
 	if errors.Is(err, os.ErrNotExist) { // it has been sent meanwhile
 		s.path = strings.TrimSuffix(s.path, spoolSuffix) + sentSuffix
@@ -155,10 +157,10 @@ func (b *Book) spool(id chapterID, counts []Count) error {
 	for i := range counts {
 		text = appendSpooled(text, &counts[i])
 	}
-	if err := writeSynced(base+spoolSuffix, 0, text); err != nil {
-		return err
-	}
-	return syncFolder(dir)
+	b.disk.files.Lock()
+	err := writeSynced(base+spoolSuffix, 0, text)
+	b.disk.files.Unlock()
+	return errors.Join(err, syncFolder(dir))
 }
 
 // syncFolder makes new names outlive the host.
@@ -197,14 +199,14 @@ func (b *Book) owe() {
 	b.mu.Lock()
 	var back *chapter
 	for _, ch := range b.chapters {
-		if !ch.owed && len(b.entries) > maxInMemory && ch.spooledOnly() {
+		if !ch.owed && len(b.entries) > b.most && ch.spooledOnly() {
 			for part, e := range ch.parts {
 				e.pushed = e.newest.Seq // sweep lets go of it
 				delete(ch.parts, part)
 			}
 			ch.owed = true
 		}
-		if ch.owed && len(b.entries) < maxInMemory/2 && (back == nil || ch.id.hour < back.id.hour) {
+		if ch.owed && len(b.entries) <= b.most/2 && (back == nil || ch.id.hour < back.id.hour) {
 			back = ch
 		}
 	}

@@ -53,6 +53,10 @@ func (b *Book) All(since Hour) iter.Seq2[Count, error] {
 		if b.cfg.Dir == "" {
 			return
 		}
+		if b.hangs(b.cfg.Now()) {
+			yield(Count{}, errHangs)
+			return
+		}
 		for _, s := range b.spools(since) {
 			for _, c := range b.readSpool(s) {
 				if !seen[c.Source] && !yield(c, nil) {
