@@ -3,6 +3,7 @@ package billing
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,34 +12,35 @@ import (
 // TestOnlyWhoHasTheLease: what fails is tried again, and who has no lease does nothing.
 func TestOnlyWhoHasTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		held, did := false, 0
+		var held atomic.Bool
+		var did atomic.Int64
 		k := NewKeeper(KeeperConfig{
 			Biller: NewBiller(Config{}),
 			Lease: func(_ context.Context, what string, ttl time.Duration) (bool, error) {
 				if what != "something" || ttl <= time.Minute {
 					t.Errorf("lease of %s for %s", what, ttl)
 				}
-				return held, nil
+				return held.Load(), nil
 			},
 		})
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() {
 			done <- k.every(ctx, "something", time.Minute, func(context.Context) error {
-				did++
+				did.Add(1)
 				return errors.New("not this time")
 			})
 		}()
 		<-time.After(3*time.Minute + time.Second) // virtual
 		synctest.Wait()
-		if did != 0 {
-			t.Errorf("done %d times without the lease", did)
+		if did.Load() != 0 {
+			t.Errorf("done %d times without the lease", did.Load())
 		}
-		held = true
+		held.Store(true)
 		<-time.After(3 * time.Minute)
 		synctest.Wait()
-		if did != 3 {
-			t.Errorf("done %d times in three minutes, want 3", did)
+		if did.Load() != 3 {
+			t.Errorf("done %d times in three minutes, want 3", did.Load())
 		}
 		stop()
 		if err := <-done; err != nil {
