@@ -22,6 +22,8 @@ const (
 	// healingFor is how long others wait for a gateway that is putting records back, and
 	// was not heard of since.
 	healingFor = time.Minute
+	// healAsked is why each hour, among others.
+	healAsked = "asked"
 )
 
 // healIfLost puts records back that the archive has and Redis has not: at the start and
@@ -38,7 +40,7 @@ func (s *Sealer) healIfLost(ctx context.Context) error {
 	}
 	select {
 	case <-s.wanted:
-		from, why = now-archiveSpan, "asked"
+		from, why = now-archiveSpan, healAsked
 	default:
 	}
 	switch {
@@ -81,7 +83,7 @@ func (s *Sealer) heal(ctx context.Context, from Hour, why string) (err error) {
 			if err := mark(s.cfg.Now().Add(healingFor)); err != nil {
 				return err
 			}
-			n, f, err := rs.healPage(ctx, s.cfg.Archive, day, page, places)
+			n, f, err := rs.healPage(ctx, s.cfg.Archive, day, page, places, why == healAsked)
 			if err != nil {
 				return err
 			}
@@ -98,8 +100,9 @@ func (s *Sealer) heal(ctx context.Context, from Hour, why string) (err error) {
 	return mark(time.Time{})
 }
 
-// healPage puts back what some instances lack of a day.
-func (s *RecordStore) healPage(ctx context.Context, a *Archive, day string, ids []tenancy.InstanceID, places map[tenancy.InstanceID][]int64,
+// healPage puts back what some instances lack of a day; quick: by the numbers that there
+// are alone, without a look at what stands there.
+func (s *RecordStore) healPage(ctx context.Context, a *Archive, day string, ids []tenancy.InstanceID, places map[tenancy.InstanceID][]int64, quick bool,
 ) (healed, forks int, err error) {
 	var todo []*healing
 	members := map[string]bool{}
@@ -119,8 +122,10 @@ func (s *RecordStore) healPage(ctx context.Context, a *Archive, day string, ids 
 	if err := s.list(ctx, todo[0].archived[0].Hour, slices.Collect(maps.Keys(members))); err != nil {
 		return 0, 0, err
 	}
-	if todo, err = s.lacking(ctx, todo); err != nil {
-		return 0, 0, err
+	if quick {
+		if todo, err = s.lacking(ctx, todo); err != nil {
+			return 0, 0, err
+		}
 	}
 	each(todo, func(one *healing) { one.err = s.heal(ctx, one) })
 	for _, one := range todo {
