@@ -389,3 +389,36 @@ func TestPriceVersions(t *testing.T) {
 		t.Errorf("%v, want broken prices", err)
 	}
 }
+
+// sealingMeanwhile seals one more record once all were read for the first time.
+type sealingMeanwhile struct {
+	*fakeRecords
+	more func()
+}
+
+func (s *sealingMeanwhile) Records(ctx context.Context, q metering.Query) iter.Seq2[metering.Record, error] {
+	all := s.fakeRecords.Records(ctx, q)
+	s.more()
+	s.more = func() {}
+	return all
+}
+
+// TestSealedWhileFinalized: a record that comes between is in the next month, not lost
+// and not there twice.
+func TestSealedWhileFinalized(t *testing.T) {
+	records := &fakeRecords{}
+	records.add(t, "orders", "standard", "2026-11-05T00", requests(100))
+	b, c := newBiller(t, records, map[string]Prices{"standard": {Currency: "EUR", Meters: []MeterPrices{{Meter: "requests", Unit: "1", Price: "0.01"}}}})
+	c.at = at(t, "2026-12-03T00:00:00Z")
+	b.Records = &sealingMeanwhile{records, func() {
+		r := records.add(t, "orders", "standard", "2026-11-05T00", requests(7))
+		r.Revision, r.Sealed = 1, at(t, "2026-12-02T23:59:00Z")
+	}}
+	final, err := b.Finalize(t.Context(), "t-acme", monthOf(t, "2026-11"))
+	if err != nil || len(final) != 1 || final[0].Total != "1.00" {
+		t.Fatalf("%+v %v, want 1.00", final, err)
+	}
+	if got := show(charges(t, &b.Charger, Query{From: at(t, "2026-12-01"), To: at(t, "2027-01-01")})); got != "12-03 orders requests 0: 7 × 0.01 = 0.07 of 2026-11\n" {
+		t.Errorf("December: %s", got)
+	}
+}
