@@ -33,18 +33,18 @@ func (f *fakeMetered) SealedThrough(context.Context) (metering.Hour, bool, error
 	return f.sealed - 1, f.sealed > 0, f.err
 }
 
-func (f *fakeMetered) Records(_ context.Context, q metering.Query) iter.Seq2[metering.Record, error] {
+func (f *fakeMetered) Records(ctx context.Context, q metering.Query) iter.Seq2[metering.Record, error] {
 	if f.reading != nil {
 		defer f.reading(f)
 	}
-	return f.some(q, func(r *metering.Record) bool { return r.Hour < f.sealed })
+	return f.some(ctx, q, func(r *metering.Record) bool { return r.Hour < f.sealed })
 }
 
-func (f *fakeMetered) Open(_ context.Context, q metering.Query) iter.Seq2[metering.Record, error] {
-	return f.some(q, func(r *metering.Record) bool { return r.Hour >= f.sealed })
+func (f *fakeMetered) Open(ctx context.Context, q metering.Query) iter.Seq2[metering.Record, error] {
+	return f.some(ctx, q, func(r *metering.Record) bool { return r.Hour >= f.sealed })
 }
 
-func (f *fakeMetered) some(q metering.Query, want func(*metering.Record) bool) iter.Seq2[metering.Record, error] {
+func (f *fakeMetered) some(ctx context.Context, q metering.Query, want func(*metering.Record) bool) iter.Seq2[metering.Record, error] {
 	var some []metering.Record
 	for _, r := range f.all {
 		if r.Hour >= q.From && r.Hour < q.To && (q.Tenant == "" || q.Tenant == r.Tenant) && (q.Instance == "" || q.Instance == r.Instance) &&
@@ -62,8 +62,8 @@ func (f *fakeMetered) some(q metering.Query, want func(*metering.Record) bool) i
 			return
 		}
 		for n, r := range some {
-			var err error
-			if f.each != nil {
+			err := ctx.Err()
+			if f.each != nil && err == nil {
 				err = f.each(n)
 			}
 			if !yield(r, err) || err != nil {

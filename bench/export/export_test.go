@@ -28,6 +28,8 @@ const roleVariable = "WEIR_BENCH_EXPORT"
 
 var (
 	instances = flag.Int("instances", 100_000, "how many instances there are")
+	most      = flag.Int("days", 2, "how many days the longest export is of")
+	formats   = flag.String("formats", "jsonl,jsonl.gz,csv,parquet,focus", "which")
 	perTenant = flag.Int("per-tenant", 100, "how many of them a tenant has")
 )
 
@@ -164,7 +166,7 @@ func fill(t *testing.T, rdb *redis.Client, days int) {
 }
 
 func TestExport(t *testing.T) {
-	const days = 2
+	days := *most
 	server := parts.StartRedis(t)
 	rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), ReadTimeout: time.Minute})
 	defer rdb.Close()
@@ -176,9 +178,10 @@ func TestExport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := (at + 24*days + 1).Begin()
-	for _, format := range []export.Format{export.JSONL, export.JSONLGzip, export.CSV, export.Parquet, export.FOCUS} {
-		var rss [days + 1]float64
+	now := (at + metering.Hour(24*days) + 1).Begin()
+	for name := range strings.SplitSeq(*formats, ",") {
+		format := export.Format(name)
+		rss := make([]float64, days+1)
 		for d := 1; d <= days; d++ {
 			r := measure(t, job{Addr: server.Addr(), Format: format, Days: d, Now: now})
 			rss[d] = r.MaxRSS

@@ -26,6 +26,8 @@ type download struct {
 	dir    string
 	export api.Export
 	pause  time.Duration // before what has failed is tried again, the first time
+
+	most int64 // that there ever was of the file that is being fetched
 }
 
 // unhurried is the client for answers that take as long as they take.
@@ -44,6 +46,7 @@ func (d *download) fetch(ctx context.Context, f api.ExportFile) error {
 		return err
 	}
 	defer file.Close()
+	d.most = 0
 	if err := d.patiently(ctx, func() error { return d.rest(ctx, f, file) }); err != nil {
 		return err
 	}
@@ -130,7 +133,8 @@ func (d *download) rest(ctx context.Context, f api.ExportFile, file *os.File) er
 	switch {
 	case errors.As(err, &disk):
 		return err
-	case n > 0:
+	case at+n > d.most:
+		d.most = at + n
 		return fmt.Errorf("%s %w after %d bytes", f.Name, errCut, at+n)
 	}
 	return fmt.Errorf("%s: %w: %w", f.Name, errNothing, err)
