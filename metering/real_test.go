@@ -110,4 +110,4 @@ func TestRealRedisLosesUsage(t *testing.T) {
 	}
 }
 
-func BenchmarkPushReal(b *testing.B) { benchmarkPush(b, parts.StartRedis(b).Addr()) }
+func BenchmarkPushReal(b *testing.B) { benchmarkPush(b, parts.StartUsualRedis(b).Addr()) }
