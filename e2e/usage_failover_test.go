@@ -33,7 +33,11 @@ func TestUsageFailover(t *testing.T) {
 				how := "killed"
 				if round%2 == 0 {
 					how = "killed with what it alone had"
-					parts.Lose(set, master, func() { <-time.After(3 * time.Second) })
+					late := load.latecomer(master, round)
+					parts.Lose(set, master, func() {
+						late()
+						<-time.After(3 * time.Second)
+					})
 				} else {
 					<-time.After(rand.N(2 * time.Second))
 					master.Kill()
@@ -47,4 +51,25 @@ func TestUsageFailover(t *testing.T) {
 			load.end(g1, g2)
 		})
 	}
+}
+
+// latecomer begins a load of another instance, whose counts a master has. What it returns
+// ends it for good, connections and all: nothing will change those counts any more, so
+// that nothing but healing can bring them back.
+func (l *usageLoad) latecomer(master *parts.RedisNode, round int) (end func()) {
+	l.w.t.Helper()
+	for n := range 1000 {
+		id := fmt.Sprintf("i-late-%d-%d", round, n)
+		if _, err := master.Try("EXISTS", "weir:{"+id+"}:usage"); err != nil {
+			continue // at home on another node of the Cluster
+		}
+		p := l.w.pump(l.w.create(l.g, id), "topic")
+		l.idle = append(l.idle, p)
+		return func() {
+			p.stop(l.w.t)
+			p.cl.Close()
+		}
+	}
+	l.w.t.Fatal("no instance is at home at " + master.Addr())
+	return nil
 }

@@ -20,6 +20,7 @@ var usageAway = flag.Float64("usage-away-minutes", 0.5, "how long Redis is down 
 // Cluster, and some that have stopped, whose counts nothing changes any more.
 type usageLoad struct {
 	w    *world
+	g    *gateway
 	u    *usage
 	busy []*pump
 	idle []*pump
@@ -29,7 +30,7 @@ const usageBusy, usageIdle = 5, 5
 
 func (w *world) usageLoad(g *gateway) *usageLoad {
 	w.t.Helper()
-	l := &usageLoad{w: w, u: w.usage()}
+	l := &usageLoad{w: w, g: g, u: w.usage()}
 	for i := range usageBusy + usageIdle {
 		p := w.pump(w.create(g, fmt.Sprintf("i-count-%d", i)), "topic")
 		if i < usageBusy {
@@ -41,6 +42,7 @@ func (w *world) usageLoad(g *gateway) *usageLoad {
 	<-time.After(time.Second)
 	for _, p := range l.idle {
 		p.stop(w.t)
+		p.cl.Close() // with its connections: their seconds are counted too
 	}
 	return l
 }
