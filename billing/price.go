@@ -123,6 +123,10 @@ func (p *MeterPrices) book(at string, wrong *mistakes) (b meterBook, ok bool) {
 		wrong.note(at+".meter", err)
 		return b, false
 	}
+	if byStrangers(b.meter) {
+		wrong.note(at+".meter", fmt.Errorf("%s cannot have a price: anybody who knows an instance's name adds to them", b.meter))
+		return b, false
+	}
 	if b.unit, err = parseUnit(b.meter, p.Unit); err != nil {
 		wrong.note(at+".unit", err)
 		return b, false

@@ -32,6 +32,8 @@ func TestBadPrices(t *testing.T) {
 		"too much":            {func(p *Prices) { p.Meters[0].Price = "1000000000000000" }, "meters[0].price", "more than 15 digits before"},
 		"long":                {func(p *Prices) { p.Meters[0].Price = strings.Repeat("9", 1<<20) }, "meters[0].price", "more than 15 digits"},
 		"meter":               {func(p *Prices) { p.Meters[0].Meter = "produced" }, "meters[0].meter", "unknown meter"},
+		"of strangers":        {func(p *Prices) { p.Meters[0].Meter, p.Meters[0].Unit = "auth_failures", "1" }, "meters[0].meter", "cannot have a price"},
+		"of strangers, too":   {func(p *Prices) { p.Meters[0].Meter, p.Meters[0].Unit = "connection_attempts", "1K" }, "meters[0].meter", "cannot have a price"},
 		"unit":                {func(p *Prices) { p.Meters[0].Unit = "MiB" }, "meters[0].unit", `"MiB" is no unit of produce_bytes: want GiB or GB`},
 		"unit of another":     {func(p *Prices) { p.Meters[0].Unit = "Hours" }, "meters[0].unit", "want GiB or GB"},
 		"currency":            {func(p *Prices) { p.Currency = "BTC" }, "currency", "is no currency"},

@@ -19,14 +19,20 @@ func (u *Used) Add(v metering.Values) {
 	}
 }
 
-// IsZero reports whether nothing was used.
+// IsZero reports whether nothing was used. What strangers have done is no use.
 func (u *Used) IsZero() bool {
 	for m := range u {
-		if u[m].Sign() != 0 {
+		if u[m].Sign() != 0 && !byStrangers(metering.Meter(m)) {
 			return false
 		}
 	}
 	return true
+}
+
+// byStrangers says that anybody who can reach a gateway adds to a meter, and knows no
+// more than an instance's name: nobody pays for that.
+func byStrangers(m metering.Meter) bool {
+	return m == metering.ConnectionAttempts || m == metering.AuthFailures
 }
 
 // Item is what one meter costs at one price; or, of KindMinimum, what a minimum adds.

@@ -64,8 +64,13 @@ func TestRate(t *testing.T) {
 		},
 		"what has no price is free, but calls for the minimum": {
 			Prices{Currency: "EUR", Minimum: "4.99"},
-			map[metering.Meter]int64{metering.AuthFailures: 1},
+			map[metering.Meter]int64{metering.Requests: 1},
 			[]string{"minimum 4.99"},
+		},
+		"what strangers did to an idle instance calls for nothing": {
+			Prices{Currency: "EUR", Minimum: "4.99"},
+			map[metering.Meter]int64{metering.ConnectionAttempts: 7, metering.AuthFailures: 7},
+			nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -184,3 +184,17 @@ func TestTheNextStartTakesOver(t *testing.T) {
 		t.Errorf("%q: the dead file is still there", names)
 	}
 }
+
+// An hour of 100 TB that an instance holds is no damage.
+func TestMuchThatIsHeldIsTakenOver(t *testing.T) {
+	dir, clock := t.TempDir(), &testClock{now: noon}
+	b := openBook(t, Config{Dir: dir}, clock)
+	b.Open(testOf).Add(StorageByteSeconds, 100e12*3600)
+	b.kill()
+	n := openBook(t, Config{Dir: dir}, clock)
+	redis := map[Source]Count{}
+	n.push(redis)
+	if got := sum(redis)[StorageByteSeconds]; got != 100e12*3600 {
+		t.Errorf("%d byte seconds are left; %s", got, n.log)
+	}
+}

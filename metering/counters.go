@@ -39,7 +39,18 @@ const (
 	maxMeters = (slotSize - slotMeters) / 8
 	// implausible is more than any meter reaches in an hour: 2⁵⁶ bytes are 20 TB a second.
 	implausible = 1 << 56
+	// implausibleHeld is that of byte seconds, of which an hour has 3600 for each byte
+	// that is held: 2⁶² are 1.1 PiB.
+	implausibleHeld = 1 << 62
 )
+
+// most is more than a meter reaches in an hour.
+func (m Meter) most() int64 {
+	if m == StorageByteSeconds {
+		return implausibleHeld
+	}
+	return implausible
+}
 
 var _ [maxMeters - Meters]struct{} // there is room for all meters
 
@@ -150,7 +161,7 @@ func (s *slot) read(gateway string, epoch int64) (Count, error) {
 		return Count{}, fmt.Errorf("instance %s in hour %s: sequence %d cannot be", line.Instance, line.Hour, c.Seq)
 	}
 	for m, n := range c.Values {
-		if n < 0 || n >= implausible {
+		if n < 0 || n >= Meter(m).most() {
 			return Count{}, fmt.Errorf("instance %s in hour %s: %s of %d cannot be", line.Instance, line.Hour, Meter(m), n)
 		}
 	}
