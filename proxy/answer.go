@@ -66,10 +66,13 @@ func (c *conn) reply(p *pending, body [][]byte) error {
 func (c *conn) answerHead(p *pending, body [][]byte) error {
 	for p != nil {
 		if err := c.write(p, body); err != nil {
+			why := &closing{reason: reasonClientGone, err: err}
 			if isTimeout(err) {
-				return &closing{reason: reasonSlowReader, err: err}
+				why.reason = reasonSlowReader
 			}
-			return &closing{reason: reasonClientGone, err: err}
+			if !c.hangUp(why) {
+				return why
+			}
 		}
 		p = c.popHead()
 		if p != nil {
@@ -103,6 +106,10 @@ func (c *conn) popHead() *pending {
 func (c *conn) write(p *pending, body [][]byte) error {
 	size := wire.Size(body)
 	c.head = wire.AppendResponse(c.head[:0], p.key, p.version, p.correlation, size)
+	if c.gone.Load() {
+		c.meterUnheard(p)
+		return nil
+	}
 	c.meter(p, len(c.head)+size)
 	c.srv.metrics.response(size)
 	throttle := c.throttle(p, body, len(c.head)+size)

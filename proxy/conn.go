@@ -95,6 +95,10 @@ type conn struct {
 	link    *link      // nil while no broker is needed
 	why     error      // why the connection is being closed; the first reason counts
 
+	gone    atomic.Bool // nobody is there to be answered, though the broker is heard out (hangup.go)
+	goneWhy error       // why; guarded by mu
+	hearing *time.Timer // how long; guarded by mu
+
 	out  *wire.Writer   // owned by who answers the head of queue
 	head []byte         // scratch for response headers; same owner
 	owed quota.Decision // of work on answers that have left, for the next one; same owner
@@ -134,6 +138,7 @@ func (c *conn) run() error {
 	if err == nil {
 		err = c.serve()
 	}
+	c.awaitProduced(err)
 	c.close(err)
 	c.links.Wait()
 	c.settle()
@@ -295,6 +300,12 @@ func (c *conn) close(why error) {
 	c.mu.Lock()
 	if c.why == nil {
 		c.why = why
+		if c.goneWhy != nil {
+			c.why = c.goneWhy
+		}
+	}
+	if c.hearing != nil {
+		c.hearing.Stop()
 	}
 	l := c.link
 	c.link = nil

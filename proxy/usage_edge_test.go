@@ -97,8 +97,8 @@ func TestMeteredDuplicate(t *testing.T) {
 	}
 }
 
-// Clients that go in the middle of an exchange: what they were acknowledged is metered,
-// and nothing that is not in the log.
+// Clients that go in the middle of an exchange: what is in the log is metered, though
+// nobody was acknowledged it.
 func TestMeteredClientsThatGo(t *testing.T) {
 	r := newMeteredRig(t, Breakdown{Topic: true})
 	r.topic("i-a.t")
@@ -119,10 +119,40 @@ func TestMeteredClientsThatGo(t *testing.T) {
 	eventually(t, "all sessions have ended", func() bool { return r.srv.Connections() == 0 })
 	v := r.whole("a")
 	bytes, offsets := r.log("i-a.t")
-	if n := v[metering.ProduceRecords]; n < acked || n > offsets || v[metering.ProduceBytes] != n*size || bytes != offsets*size {
+	if n := v[metering.ProduceRecords]; n < acked || n != offsets || v[metering.ProduceBytes] != n*size || bytes != offsets*size {
 		t.Errorf("acknowledged %d, metered %v, in the log %d records of %d bytes", acked, v, offsets, bytes)
 	}
 	t.Logf("acknowledged %d ≤ metered %d ≤ appended %d", acked, v[metering.ProduceRecords], offsets)
+	r.wantParts("a", "topic")
+}
+
+// Who sends records and hangs up before the answer has them in the log, and pays for them.
+func TestMeteredHangUp(t *testing.T) {
+	r := newMeteredRig(t, Breakdown{Topic: true})
+	r.topic("i-a.t")
+	asked, answer := make(chan struct{}), make(chan struct{})
+	r.kafka.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		close(asked)
+		<-answer
+		return nil, nil, false
+	})
+	c := r.loggedIn("a")
+	req := produce("t", 500, -1)
+	req.SetVersion(9)
+	write(t, c, req)
+	<-asked
+	_ = c.Close()
+	eventually(t, "the client's end is seen", func() bool {
+		seen := true
+		r.srv.conns.each(func(c *conn) { seen = seen && c.gone.Load() })
+		return seen
+	})
+	close(answer)
+	eventually(t, "the session has ended", func() bool { return r.srv.Connections() == 0 })
+	v := r.whole("a")
+	if bytes, offsets := r.log("i-a.t"); offsets != 1 || v[metering.ProduceRecords] != 1 || v[metering.ProduceBytes] != bytes {
+		t.Errorf("metered %v; the log has %d records of %d bytes", v, offsets, bytes)
+	}
 	r.wantParts("a", "topic")
 }
 
