@@ -114,9 +114,9 @@ func (s *server) exportOf(ctx context.Context, id string) (export.Spec, error) {
 // place takes one of the places of running exports.
 func (s *server) place(ctx context.Context) (end func(), err error) {
 	c := callerOf(ctx)
-	who := "tenant " + string(c.claims.Tenant)
+	who := c.claims.Tenant
 	if c.rights.everyTenant {
-		who = "operator"
+		who = ""
 	}
 	if end, err = s.cfg.Exports.Begin(who); err != nil {
 		c.w.Header().Set("Retry-After", "5")

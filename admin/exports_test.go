@@ -175,7 +175,7 @@ func TestExportsBusy(t *testing.T) {
 	e := f.madeExport(token, twoDays)
 	var ends []func()
 	for {
-		end, err := f.cfg.Exports.Begin("somebody " + strings.Repeat("x", len(ends)))
+		end, err := f.cfg.Exports.Begin(tenancy.TenantID("t-" + strings.Repeat("x", 1+len(ends))))
 		if err != nil {
 			break
 		}

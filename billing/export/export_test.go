@@ -369,31 +369,37 @@ func TestFailures(t *testing.T) {
 func TestPlaces(t *testing.T) {
 	r := newRig(t, 1)
 	var ends []func()
-	begin := func(who string) error {
+	begin := func(who tenancy.TenantID) error {
 		end, err := r.Begin(who)
 		if err == nil {
 			ends = append(ends, end)
 		}
 		return err
 	}
-	if err := errors.Join(begin("a"), begin("a"), begin("b")); err != nil {
+	if err := errors.Join(begin("a"), begin("a")); err != nil {
 		t.Fatal(err)
 	}
 	if err := begin("a"); !errors.Is(err, ErrBusy) {
 		t.Errorf("a third of one tenant: %v", err)
 	}
-	if err := begin("c"); err != nil {
+	if err := begin("b"); err != nil {
 		t.Error(err)
 	}
-	if err := begin("d"); !errors.Is(err, ErrBusy) {
+	if err := begin("c"); !errors.Is(err, ErrBusy) {
+		t.Errorf("a fourth of tenants: %v", err)
+	}
+	if err := begin(""); err != nil {
+		t.Errorf("the operator's, while tenants have all of theirs: %v", err)
+	}
+	if err := begin(""); !errors.Is(err, ErrBusy) {
 		t.Errorf("a fifth: %v", err)
 	}
 	ends[0]()
 	ends[0]() // once more is nothing
-	if err := begin("d"); err != nil {
+	if err := begin(""); err != nil {
 		t.Error(err)
 	}
-	if err := begin("e"); !errors.Is(err, ErrBusy) {
+	if err := begin("d"); !errors.Is(err, ErrBusy) {
 		t.Errorf("a fifth again: %v", err)
 	}
 }

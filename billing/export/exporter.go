@@ -10,6 +10,7 @@ import (
 
 	"weir/billing"
 	"weir/metering"
+	"weir/tenancy"
 )
 
 // Records are what usage is exported from.
@@ -40,6 +41,9 @@ const (
 	// one tenant.
 	maxRunning = 4
 	maxOwn     = 2
+	// maxTenants of them are for tenants: however slowly theirs are read, one is left for
+	// who writes the invoices.
+	maxTenants = maxRunning - 1
 	// maxKnown is how many files' sums are remembered.
 	maxKnown = 10_000
 )
@@ -52,9 +56,9 @@ type Exporter struct {
 	cfg Config
 
 	mu      sync.Mutex
-	running map[string]int  // by who asked
-	all     int             // of them
-	known   map[string]Made // by ETag
+	running map[tenancy.TenantID]int // by who asked
+	all     int                      // of them
+	known   map[string]Made          // by ETag
 }
 
 // New returns one that makes nothing yet.
@@ -63,7 +67,7 @@ func New(cfg Config) *Exporter {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Exporter{cfg: cfg, running: map[string]int{}, known: map[string]Made{}}
+	return &Exporter{cfg: cfg, running: map[tenancy.TenantID]int{}, known: map[string]Made{}}
 }
 
 // settle is how long after a correction's moment it is taken for written: an export as
@@ -100,11 +104,13 @@ func Sealed(ctx context.Context, r Records) (metering.Hour, error) {
 	return h + 1, nil
 }
 
-// Begin takes one of the places of running exports for who asks; end gives it back.
-func (x *Exporter) Begin(who string) (end func(), err error) {
+// Begin takes one of the places of running exports for who asks, a tenant or the
+// operator (""); end gives it back.
+func (x *Exporter) Begin(who tenancy.TenantID) (end func(), err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.all >= maxRunning || x.running[who] >= maxOwn {
+	operators := x.running[""]
+	if x.all >= maxRunning || x.running[who] >= maxOwn || who != "" && x.all-operators >= maxTenants {
 		return nil, ErrBusy
 	}
 	x.all++
