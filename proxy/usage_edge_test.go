@@ -186,13 +186,15 @@ func TestMeteredFollowsThePlan(t *testing.T) {
 	r := newMeteredRig(t, Breakdown{User: true, Topic: true})
 	c := r.loggedIn("a")
 	r.topic("i-a.t")
-	for _, plan := range []string{"dev", "gold", "dev", "gold", "dev"} {
+	for i, plan := range []string{"dev", "gold", "dev", "gold", "dev"} {
 		_, rev, err := r.store.UpdateInstance(t.Context(), "i-a", func(in *tenancy.Instance) error { in.Plan = plan; return nil })
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.inForce(rev)
 		must[*kmsg.ProduceResponse](t, c, produce("t", 100, 1), 9)
+		// Frames count when their answer has left, records before.
+		eventually(t, "the frames are counted", func() bool { return r.whole("a")[metering.Requests] == int64(2+i+1) })
 	}
 	_ = c.Close()
 	eventually(t, "the session has ended", func() bool { return r.srv.Connections() == 0 })
@@ -259,9 +261,14 @@ func TestMeteredAcrossZones(t *testing.T) {
 				must[*kmsg.ProduceResponse](t, c, produce("t", 1000, 1), 9)
 				must[*kmsg.FetchResponse](t, c, fetch("t", 1<<20), 12)
 			}
+			counted := func(n int64) {
+				eventually(t, "the frames are counted", func() bool { return r.whole("a")[metering.Requests] == n })
+			}
 			ask() // opens the connection to the broker
+			counted(4)
 			metered, wire := r.whole("a")[metering.CrossZoneBytes], d.sums()
 			ask()
+			counted(6)
 			metered = r.whole("a")[metering.CrossZoneBytes] - metered
 			if !far && metered == 0 {
 				return
