@@ -66,7 +66,7 @@ func TestKeyLogin(t *testing.T) {
 			"wrong secret":         {at("192.0.2.1", "one"), k.ID, endingSecret, ReasonPasswordWrong},
 			"the user's password":  {at("192.0.2.1", "one"), k.ID, alicePassword, ReasonPasswordWrong},
 			"secret cut":           {at("192.0.2.1", "one"), k.ID, secret[:42], ReasonPasswordWrong},
-			"the hash itself":      {at("192.0.2.1", "one"), k.ID, strings.ToValidUTF8(string(k.Hash), "?"), ReasonPasswordWrong},
+			"the hash itself":      {at("192.0.2.1", "one"), k.ID, strings.ReplaceAll(strings.ToValidUTF8(string(k.Hash), "?"), "\x00", "?"), ReasonPasswordWrong},
 			"the secret as user's": {at("192.0.2.1", "one"), "alice", secret, ReasonPasswordWrong},
 			"unknown key":          {at("192.0.2.1", "one"), "key-aaaaaaaaaaaaaaaa", secret, ReasonUserUnknown},
 			"at another instance":  {at("192.0.2.1", "two"), k.ID, secret, ReasonUserUnknown},

@@ -89,17 +89,16 @@ func (s *Store) staleClaim(ctx context.Context, in Instance, raw string, now int
 	if err != nil {
 		return "", err
 	}
-	if time.Duration(now-h.at)*time.Millisecond < claimStale {
-		return "", takenError(in) // perhaps its instance is being written just now
-	}
+	young := time.Duration(now-h.at)*time.Millisecond < claimStale
 	other, err := s.Instance(ctx, h.id)
+	missing := errors.Is(err, ErrNotFound)
 	switch {
-	case errors.Is(err, ErrNotFound):
-		return raw, nil
-	case err != nil:
+	case err != nil && !missing:
 		return "", err
-	case other.holds(in.Tenant, in.Name):
-		return "", takenError(in)
+	case !missing && other.State == StateDeleted:
+		return raw, nil // a tombstone bears no name again; who deleted it is about to release it
+	case young, !missing && other.holds(in.Tenant, in.Name):
+		return "", takenError(in) // young: perhaps its instance is being written just now
 	}
 	return raw, nil
 }
