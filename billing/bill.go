@@ -2,26 +2,23 @@ package billing
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/cockroachdb/apd/v3"
-
-	"weir/metering"
 )
 
 // bill is what an instance's use of a month on a plan costs.
 type bill struct {
 	monthOfPlan
 	book    *Book
-	used    Used // of the month, charged in it; without what was charged later
+	used    *Used // of the month, charged in it; without what was charged later
 	charges []Charge
 }
 
 // bills rates what an instance used, month by month. Plans without prices have none.
-func (p *PriceList) bills(q Query, u *use) ([]bill, error) {
+func (p *PriceList) bills(q Query, u *use) []bill {
 	keys := slices.SortedFunc(maps.Keys(u.months), func(a, b monthOfPlan) int {
 		return cmp.Or(cmp.Compare(a.month, b.month), cmp.Compare(a.plan, b.plan))
 	})
@@ -39,17 +36,13 @@ func (p *PriceList) bills(q Query, u *use) ([]bill, error) {
 			Tenant: u.tenant, Instance: u.instance, Plan: key.plan, Pool: of.pool, Currency: book.Currency, UsedIn: key.month,
 		}}
 		b := bill{monthOfPlan: key, book: book}
-		if err := m.own(of.own, key.month, q.To); err != nil {
-			return nil, err
-		}
-		b.used = m.used
-		if err := m.late(of.late); err != nil {
-			return nil, err
-		}
+		m.own(of.own, key.month, q.To)
+		b.used = m.used.clone()
+		m.late(of.late)
 		b.charges = m.charges
 		all = append(all, b)
 	}
-	return all, nil
+	return all
 }
 
 // meterRun adds up a month, and notes by how much each day's use makes it dearer.
@@ -63,52 +56,41 @@ type meterRun struct {
 
 // own are the days of the month itself. Its minimum is charged on its last day, if
 // the period reaches to its end.
-func (m *meterRun) own(days map[time.Time]metering.Values, month Month, to time.Time) error {
+func (m *meterRun) own(days map[time.Time]*Used, month Month, to time.Time) {
 	over := !month.End().After(to)
 	last := day(month.End().Add(-time.Hour))
 	order := slices.SortedFunc(maps.Keys(days), time.Time.Compare)
 	for _, d := range order {
-		m.used.Add(days[d])
-		if err := m.settle(d, over && d.Equal(last)); err != nil {
-			return err
-		}
+		m.used.plus(days[d])
+		m.settle(d, over && d.Equal(last))
 	}
 	if over && len(order) > 0 {
-		return m.settle(last, true)
+		m.settle(last, true)
 	}
-	return nil
 }
 
 // late are days on which hours of the month were charged when it had been invoiced.
-func (m *meterRun) late(days map[time.Time]metering.Values) error {
+func (m *meterRun) late(days map[time.Time]*Used) {
 	m.charge.Correction = true
 	for _, d := range slices.SortedFunc(maps.Keys(days), time.Time.Compare) {
-		m.used.Add(days[d])
-		if err := m.settle(d, true); err != nil {
-			return err
-		}
+		m.used.plus(days[d])
+		m.settle(d, true)
 	}
-	return nil
 }
 
 // settle charges what is not billed yet, or gives back what was too much.
-func (m *meterRun) settle(d time.Time, over bool) error {
+func (m *meterRun) settle(d time.Time, over bool) {
 	now := Rate(m.book, &m.used, over)
 	for _, it := range now {
-		if err := m.change(d, m.item(it), it); err != nil {
-			return err
-		}
+		m.change(d, m.item(it), it)
 	}
 	for _, was := range m.billed {
 		if !slices.ContainsFunc(now, was.same) { // a correction took all of it back
 			gone := Item{Kind: was.Kind, Meter: was.Meter, Tier: was.Tier, Unit: was.Unit, UnitPrice: was.UnitPrice, Cost: zero(m.book.Currency)}
-			if err := m.change(d, was, gone); err != nil {
-				return err
-			}
+			m.change(d, was, gone)
 		}
 	}
 	m.billed = now
-	return nil
 }
 
 func (it Item) same(o Item) bool {
@@ -124,22 +106,16 @@ func (m *meterRun) item(it Item) Item {
 }
 
 // change charges the difference, if there is any.
-func (m *meterRun) change(d time.Time, was, is Item) error {
-	var used apd.BigInt
-	used.Sub(&is.Used, &was.Used)
+func (m *meterRun) change(d time.Time, was, is Item) {
 	ch := m.charge
+	ch.Used.Sub(&is.Used, &was.Used)
 	ch.Day, ch.Meter, ch.Kind, ch.Tier, ch.Unit, ch.UnitPrice = d, is.Meter, is.Kind, is.Tier, is.Unit, is.UnitPrice
 	ch.Quantity, ch.Cost = minus(is.Quantity, was.Quantity), minus(is.Cost, was.Cost)
-	if used.Sign() == 0 && ch.Cost.IsZero() && ch.Quantity.IsZero() {
-		return nil
+	if ch.Used.Sign() == 0 && ch.Cost.IsZero() && ch.Quantity.IsZero() {
+		return
 	}
-	if !used.IsInt64() {
-		return fmt.Errorf("instance %s used %s of %s on %s: more than can be", ch.Instance, &used, ch.Meter, d.Format(time.DateOnly))
-	}
-	ch.Used = used.Int64()
 	if ch.Kind == KindMinimum { // the price of a month is what it costs
 		ch.Quantity, ch.UnitPrice = *apd.New(1, 0), ch.Cost
 	}
 	m.charges = append(m.charges, ch)
-	return nil
 }

@@ -103,10 +103,7 @@ func (b *Biller) draft(ctx context.Context, t tenancy.TenantID, m Month, sealed 
 		if err != nil {
 			return d, err
 		}
-		bills, err := d.prices.bills(q, u)
-		if err != nil {
-			return d, err
-		}
+		bills := d.prices.bills(q, u)
 		for i := range bills {
 			plans[bills[i].plan] = true
 			currency := bills[i].book.Currency

@@ -26,9 +26,10 @@ type Charge struct {
 	// Tier is the index of the price among the meter's; the free allowance is tier 0
 	// with a unit price of zero, if there is one.
 	Tier int
-	// Used is the meter's own number, Quantity the same in Unit: exact, but hours, which
-	// are rounded to 12 places so that those of days add up to those of the month.
-	Used     int64
+	// Used is the meter's own number: more than an int64, for 107 TB stored for a day are
+	// 2⁶³ byte seconds. Quantity is the same in Unit: exact, but hours, which are rounded
+	// to 12 places so that those of days add up to those of the month.
+	Used     apd.BigInt
 	Unit     string // as "GiB", "GiB-Hours", "1M Requests"
 	Quantity apd.Decimal
 	// UnitPrice is for one Unit, Cost what is billed: in Currency, Cost in its minor units.

@@ -75,12 +75,7 @@ func (c *Charger) Charges(ctx context.Context, q Query) iter.Seq2[Charge, error]
 				yield(Charge{}, err)
 				return
 			}
-			bills, err := prices.bills(q, u)
-			if err != nil {
-				yield(Charge{}, err)
-				return
-			}
-			for _, ch := range chargesOf(bills, q) {
+			for _, ch := range chargesOf(prices.bills(q, u), q) {
 				if !yield(ch, nil) {
 					return
 				}
@@ -105,8 +100,8 @@ type monthOfPlan struct {
 // monthUse is what was used in a month on a plan, by the day that it is charged on.
 type monthUse struct {
 	pool string
-	own  map[time.Time]metering.Values // charged in the month itself
-	late map[time.Time]metering.Values // in a later one
+	own  map[time.Time]*Used // charged in the month itself
+	late map[time.Time]*Used // in a later one
 }
 
 // uses reads records instance by instance. Of a tenant's instances that have any, also
@@ -170,7 +165,7 @@ func (u *use) add(ctx context.Context, r metering.Record, marks *markReader) err
 	key := monthOfPlan{monthOfHour(r.Hour), r.Plan}
 	m := u.months[key]
 	if m == nil {
-		m = &monthUse{own: map[time.Time]metering.Values{}, late: map[time.Time]metering.Values{}}
+		m = &monthUse{own: map[time.Time]*Used{}, late: map[time.Time]*Used{}}
 		u.months[key] = m
 	}
 	m.pool = r.Pool
@@ -182,7 +177,10 @@ func (u *use) add(ctx context.Context, r metering.Record, marks *markReader) err
 	if late {
 		days = m.late
 	}
-	days[at] = days[at].Plus(r.Values)
+	if days[at] == nil {
+		days[at] = &Used{}
+	}
+	days[at].Add(r.Values)
 	return nil
 }
 

@@ -286,3 +286,19 @@ func TestCorrectionsAddUp(t *testing.T) {
 		}
 	})
 }
+
+// TestMoreThan64Bits: 400 TB stored for a day are 3.4 × 10¹⁹ byte seconds.
+func TestMoreThan64Bits(t *testing.T) {
+	records := &fakeRecords{}
+	for h := range 24 {
+		records.add(t, "orders", "standard", fmt.Sprintf("2026-11-30T%02d", h), used(map[metering.Meter]int64{metering.StorageByteSeconds: 400e12 * 3600}))
+	}
+	c := &Charger{Records: records, Books: fixedBooks{"standard": mustBook(t, Prices{Currency: "EUR", Meters: []MeterPrices{
+		{Meter: "storage_byte_seconds", Unit: "GB-Hours", Price: "0.0001"},
+	}})}}
+	all := charges(t, c, Query{From: at(t, "2026-11-01"), To: at(t, "2026-12-01")})
+	// 400,000 GB × 24 hours × 0.0001
+	if len(all) != 1 || Money(all[0].Cost) != "960.00" || all[0].Used.String() != "34560000000000000000" {
+		t.Errorf("got %s, used %s", show(all), &all[0].Used)
+	}
+}

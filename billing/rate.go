@@ -19,6 +19,20 @@ func (u *Used) Add(v metering.Values) {
 	}
 }
 
+func (u *Used) plus(o *Used) {
+	for m := range u {
+		u[m].Add(&u[m], &o[m])
+	}
+}
+
+func (u *Used) clone() *Used {
+	out := &Used{}
+	for m := range u {
+		out[m].Set(&u[m])
+	}
+	return out
+}
+
 // IsZero reports whether nothing was used. What strangers have done is no use.
 func (u *Used) IsZero() bool {
 	for m := range u {

@@ -107,11 +107,7 @@ func (s *spending) read(ctx context.Context, t tenancy.TenantID, is *spent) erro
 		if err != nil {
 			return err
 		}
-		bills, err := prices.bills(q, u)
-		if err != nil {
-			return err
-		}
-		for _, c := range chargesOf(bills, q) {
+		for _, c := range chargesOf(prices.bills(q, u), q) {
 			if c.Correction {
 				is.corrections[c.Currency] = plus(is.corrections[c.Currency], c.Cost)
 			}
@@ -122,7 +118,7 @@ func (s *spending) read(ctx context.Context, t tenancy.TenantID, is *spent) erro
 			}
 			sum := &Used{}
 			for _, v := range days.own {
-				sum.Add(v)
+				sum.plus(v)
 			}
 			is.used[account{u.instance, key.plan}] = sum
 		}
@@ -172,12 +168,4 @@ func (s *spending) recent(ctx context.Context, t tenancy.TenantID, base *spent, 
 		}
 	}
 	return all, nil
-}
-
-func (u *Used) clone() *Used {
-	out := &Used{}
-	for m := range u {
-		out[m].Set(&u[m])
-	}
-	return out
 }

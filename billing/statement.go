@@ -121,7 +121,7 @@ func (s *sheet) add(c Charge) {
 		l = &lineSum{cost: zero(c.Currency), unit: c.Unit, unitPrice: Text(c.UnitPrice)}
 		s.lines[key] = l
 	}
-	l.used.Add(&l.used, apd.NewBigInt(c.Used))
+	l.used.Add(&l.used, &c.Used)
 	l.quantity, l.cost = plus(l.quantity, c.Quantity), plus(l.cost, c.Cost)
 	if c.Kind == KindMinimum { // one, at the price that it comes to
 		l.quantity, l.unitPrice = *apd.New(1, 0), Text(l.cost)

@@ -62,7 +62,7 @@ func focusColumns() []focusColumn {
 		{"ChargeFrequency", false, frequency},
 		{"ChargePeriodEnd", false, func(r focusRow) string { return moment(r.Day.AddDate(0, 0, 1)) }},
 		{"ChargePeriodStart", false, func(r focusRow) string { return moment(r.Day) }},
-		{"ConsumedQuantity", false, usage(func(r focusRow) string { return strconv.FormatInt(r.Used, 10) })},
+		{"ConsumedQuantity", false, usage(func(r focusRow) string { return r.Used.String() })},
 		{"ConsumedUnit", false, usage(func(r focusRow) string { return consumedUnits[r.Meter] })},
 		{"ContractedCost", false, whole},
 		{"ContractedUnitPrice", false, price},
