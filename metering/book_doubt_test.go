@@ -240,3 +240,25 @@ func TestReceipts(t *testing.T) {
 		t.Errorf("%d are kept, %d of the newest 50,000", kept, newest)
 	}
 }
+
+// What a dead start had brought to Redis and then took back, down to nothing, is taken
+// back there by who takes over.
+func TestTakenBackToNothing(t *testing.T) {
+	dir, clock := t.TempDir(), &testClock{now: noon}
+	b := openBook(t, Config{Dir: dir}, clock)
+	b.Open(testOf).Produced(repeatedAt(10))
+	redis := map[Source]Count{}
+	b.push(redis)
+	if got := sum(redis)[ProduceRecords]; got != 10 {
+		t.Fatalf("%d in Redis before", got)
+	}
+	b.TakeBack(b.cleared(10))
+	b.kill()
+
+	clock.add(time.Minute)
+	n := openBook(t, Config{Dir: dir}, clock)
+	n.push(redis)
+	if got := sum(redis); !got.IsZero() {
+		t.Errorf("%v are left in Redis", got)
+	}
+}

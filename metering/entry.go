@@ -36,13 +36,15 @@ type entry struct {
 }
 
 // count is the entry's Count, with a new Seq if anything has changed. Its Seq is 0 if
-// nothing was ever counted.
+// nothing was ever counted. One that a dead start handed out, and that was taken back
+// since, is handed out as nothing: Redis may have it.
 func (e *entry) count() Count {
 	if e.slot == nil {
 		return e.newest
 	}
 	values := e.slot.counters().values()
-	if e.newest.Seq == 0 && values.IsZero() || e.newest.Seq > 0 && values == e.newest.Values && e.final == e.newest.Final {
+	never := e.newest.Seq == 0 && e.slot.sequence().Load() == 0
+	if never && values.IsZero() || e.newest.Seq > 0 && values == e.newest.Values && e.final == e.newest.Final {
 		return e.newest
 	}
 	seq := max(e.newest.Seq, e.slot.sequence().Load()) + 1
