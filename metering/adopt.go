@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -182,30 +183,38 @@ func (b *Book) adoptDoubts(c *counterFile, s *slot, at map[uint32]*entry) {
 }
 
 // settle lets go of adopted files whose counts are in the spool, and which nobody asks
-// for receipts any more. The file's lock goes last.
+// for receipts any more. Nobody waits for the disk meanwhile: of those that are in the
+// list only the round that calls it changes anything. The file's lock goes last.
 func (b *Book) settle(now time.Time) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	kept := b.adopted[:0]
-	for i, a := range b.adopted {
+	all := slices.Clone(b.adopted)
+	var aside, gone []*adopted
+	for i, a := range all {
 		done, doubts := true, false
 		for _, e := range a.entries {
 			done = done && (e.slot == nil || e.newest.Seq > 0 && e.spooled >= e.newest.Seq || e.newest.Seq == 0)
 			doubts = doubts || e.doubts > 0
 		}
 		if done && a.damaged && !a.aside {
-			a.aside = os.Rename(a.file.path, a.file.path+damagedSuffix) == nil
+			aside = append(aside, a)
 		}
-		young := now.Sub(a.since) < receiptsKept && len(b.adopted)-i <= maxAdopted
-		if !done || doubts || young {
-			kept = append(kept, a)
-			continue
+		if young := now.Sub(a.since) < receiptsKept && len(all)-i <= maxAdopted; done && !doubts && !young {
+			gone = append(gone, a)
 		}
+	}
+	b.mu.Unlock()
+	for _, a := range aside {
+		a.aside = os.Rename(a.file.path, a.file.path+damagedSuffix) == nil
+	}
+	for _, a := range gone {
 		if !a.damaged {
 			os.Remove(a.file.path) //nolint:errcheck // then the next start finds that all of it is in the spool
 		}
+	}
+	b.mu.Lock()
+	b.adopted = slices.DeleteFunc(b.adopted, func(a *adopted) bool { return slices.Contains(gone, a) })
+	b.mu.Unlock()
+	for _, a := range gone {
 		a.file.file.Close()
 	}
-	clear(b.adopted[len(kept):])
-	b.adopted = kept
 }

@@ -118,7 +118,7 @@ func (b *Book) Open(of Of) *Account {
 	}
 	if b.file != nil && len(b.unused) == 0 {
 		b.mu.Unlock()
-		b.grow(1)
+		b.growSoon()
 		b.mu.Lock()
 		if a := b.accounts[of]; a != nil {
 			a.refs++

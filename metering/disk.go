@@ -73,8 +73,24 @@ func (b *Book) use(c *counterFile) {
 	b.file, b.unused, b.places = c, nil, nil
 }
 
-// grow makes so many slots free, if the disk gives them. While somebody else does, it
-// waits for a second at the most: a disk that hangs holds up nobody for ever.
+// growSoon makes a slot free, and waits for that for a second at the most: a disk that
+// hangs holds up no session.
+func (b *Book) growSoon() {
+	done := make(chan struct{})
+	go func() { // outlives this if the disk hangs: nobody can end that
+		defer close(done)
+		b.grow(1)
+	}()
+	patience := time.NewTimer(growWait)
+	defer patience.Stop()
+	select {
+	case <-done:
+	case <-patience.C:
+	}
+}
+
+// grow makes so many slots free, if the disk gives them: in its own time. For somebody
+// else who does it waits for a second at the most.
 func (b *Book) grow(want int) {
 	wait := time.NewTimer(growWait)
 	defer wait.Stop()

@@ -1,6 +1,7 @@
 package metering
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/crc32"
 	"time"
@@ -206,15 +207,16 @@ func (b *Book) Keep(d Doubt) { b.decide(d, false) }
 // between, the count stands rather than being taken back twice.
 func (b *Book) decide(of Doubt, takeBack bool) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	d := b.doubts[of.id()]
 	if d == nil {
+		b.mu.Unlock()
 		return
 	}
 	delete(b.doubts, of.id())
+	var changed []slot // of adopted files, as they are to be written
 	if s := d.place.slot; s != nil {
 		binary.LittleEndian.PutUint32(d.place.bytes(), 0)
-		b.saved(s)
+		changed = s.changed(changed)
 		if s.file == b.file {
 			b.places = append(b.places, d.place)
 		}
@@ -229,18 +231,28 @@ func (b *Book) decide(of Doubt, takeBack bool) {
 		e.doubts--
 		if takeBack {
 			e.slot.counters().add(&d.values, -1)
-			b.saved(e.slot)
+			changed = e.slot.changed(changed)
 		}
 	}
+	b.mu.Unlock()
+	b.save(changed) // nobody waits for the disk meanwhile
 }
 
-// saved writes a slot of an adopted file back.
-func (b *Book) saved(s *slot) {
+// changed adds a copy of the slot if it is an adopted file's.
+func (s *slot) changed(to []slot) []slot {
 	if s.file == nil || s.file.live {
-		return
+		return to
 	}
-	if err := s.file.save(s); err != nil {
-		b.cfg.Log.Error("a dead gateway's counters cannot be written", "file", s.file.path, "error", err.Error(),
-			"fix", "see that the folder can be written: if this gateway ends before the usage is in redis, some is counted twice")
+	return append(to, slot{mem: bytes.Clone(s.mem), file: s.file, index: s.index})
+}
+
+// save writes changed slots of adopted files back.
+func (b *Book) save(changed []slot) {
+	for i := range changed {
+		s := &changed[i]
+		if err := s.file.save(s); err != nil {
+			b.cfg.Log.Error("a dead gateway's counters cannot be written", "file", s.file.path, "error", err.Error(),
+				"fix", "see that the folder can be written: if this gateway ends before the usage is in redis, some is counted twice")
+		}
 	}
 }
