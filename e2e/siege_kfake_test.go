@@ -26,7 +26,9 @@ import (
 
 	"weir/admin"
 	"weir/auth"
+	"weir/billing"
 	"weir/internal/parts"
+	"weir/metering"
 	"weir/proxy"
 	"weir/tenancy"
 	"weir/upstream"
@@ -105,7 +107,7 @@ func newInProcess(t *testing.T, change ...func(*proxy.Config)) *inProcess {
 	}
 	face, err := admin.New(admin.Config{
 		Store: store, Directory: dir, Pools: map[string]admin.Pool{"main": pool}, Gatherer: prometheus.NewRegistry(), Log: log, TokenKey: p.key,
-		Issuers: cfg.Auth, Secrets: cfg.Auth, Plans: []string{"dev"}, DefaultPool: "main", Mechanisms: []string{"PLAIN"}, Ready: func() error { return nil },
+		Issuers: cfg.Auth, Secrets: cfg.Auth, Billing: nothingBilled(rdb), Plans: []string{"dev"}, DefaultPool: "main", Mechanisms: []string{"PLAIN"}, Ready: func() error { return nil },
 		Endpoints: func(tenancy.InstanceID) []string { return []string{"127.0.0.1:1"} },
 		Username:  func(id tenancy.InstanceID, user string) string { return user + "@" + string(id) },
 	})
@@ -116,6 +118,21 @@ func newInProcess(t *testing.T, change ...func(*proxy.Config)) *inProcess {
 	t.Cleanup(p.rest.Close)
 	p.prepare(t)
 	return p
+}
+
+// nothingBilled is the billing of a gateway whose plans have no prices.
+func nothingBilled(rdb redis.UniversalClient) *admin.Billing {
+	store := billing.NewStore(rdb, nil)
+	biller := billing.NewBiller(billing.Config{Records: metering.NewRecordStore(metering.RecordStoreConfig{Redis: rdb, Store: metering.NewStore(metering.StoreConfig{Redis: rdb})}), Store: store})
+	return &admin.Billing{Biller: biller, Store: store, Keeper: billing.NewKeeper(billing.KeeperConfig{Biller: biller, Instances: unrestrained{}})}
+}
+
+// unrestrained is no instances.
+type unrestrained struct{}
+
+func (unrestrained) Each(func(tenancy.Instance) bool) {}
+func (unrestrained) Restrain(context.Context, tenancy.InstanceID, tenancy.Restraint) (tenancy.Revision, error) {
+	return 0, tenancy.ErrNotFound
 }
 
 // create makes an instance with a user app, in force when it returns.

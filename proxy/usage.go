@@ -24,9 +24,13 @@ type use struct {
 // is none, when it was sent on. Who owns c.out; of a silent one, the reading goroutine.
 func (c *conn) meter(p *pending, size int) {
 	p.frames.out = size
-	if u := c.use.Load(); u != nil && p.usage != nil {
+	if p.usage == nil {
+		return
+	}
+	if u := c.use.Load(); u != nil {
 		u.count(p.usage)
 	}
+	p.usage.Done(c.sess)
 }
 
 func (u *use) count(of *rewrite.Usage) {

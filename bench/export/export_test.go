@@ -75,7 +75,8 @@ func run(role string) error {
 		Redis: rdb, Store: metering.NewStore(metering.StoreConfig{Redis: rdb}), Now: now,
 	})
 	prices := billing.NewStore(rdb, map[string]billing.Prices{"standard": {Currency: "EUR", Meters: []billing.MeterPrices{
-		{Meter: "produce_bytes", Unit: "GiB", Price: "0.04", Free: "1"}, {Meter: "fetch_bytes", Unit: "GiB", Price: "0.02"},
+		{Meter: "produce_bytes", Unit: "GiB", Price: "0.04", Free: "1"},
+		{Meter: "fetch_bytes", Unit: "GiB", Price: "0.02"},
 		{Meter: "storage_byte_seconds", Unit: "GiB-Hours", Price: "0.0001"},
 	}}})
 	x := export.New(export.Config{

@@ -91,6 +91,7 @@ func bigFetchAnswer(version int16, partitions, size int) []byte {
 
 // run is one exchange.
 func (c fastCase) run(t testing.TB) (request, response [][]byte) {
+	c.x.use.Done(c.x.Session) // of the one before
 	api, _ := Lookup(c.x.Key, c.x.Version)
 	plan, err := api.Plan(c.x, c.request)
 	if err != nil {

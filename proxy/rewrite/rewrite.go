@@ -71,8 +71,9 @@ type Session struct {
 	// the pool's default partitions and replicas.
 	AutoCreate bool
 
-	turns      atomic.Int32  // that this session has of Limits.Turn
-	prefixHash atomic.Uint64 // metering's of the prefix; 0: not known yet
+	turns      atomic.Int32            // that this session has of Limits.Turn
+	spare      atomic.Pointer[tallies] // for the next exchange with many; nil: lent, or never needed
+	prefixHash atomic.Uint64           // metering's of the prefix; 0: not known yet
 	oddOnce    sync.Once
 	oddNames   []string // by namesOddAlias
 

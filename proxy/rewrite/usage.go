@@ -37,6 +37,38 @@ type Usage struct {
 
 	fewTallies [2]tally
 	fewNames   [96]byte
+	lent       *tallies // by the session, for more of a Produce; nil: the few do
+}
+
+// tallies are lent to one exchange after the other, so that none allocates them anew.
+type tallies struct{ all []tally }
+
+// spareTallies is how many a session keeps at most while nobody has them: 2.5 KiB.
+const spareTallies = 64
+
+// room makes room for n batches in all.
+func (u *Usage) room(s *Session, n int) {
+	if n <= cap(u.batches) {
+		return
+	}
+	if u.lent == nil {
+		if u.lent = s.spare.Swap(nil); u.lent == nil {
+			u.lent = &tallies{}
+		}
+	}
+	if cap(u.lent.all) < n {
+		u.lent.all = make([]tally, 0, n)
+	}
+	u.batches = append(u.lent.all[:0], u.batches...)
+}
+
+// Done gives back what the session has lent: nothing may be read of the Usage after it.
+func (u *Usage) Done(s *Session) {
+	if u.lent != nil && cap(u.lent.all) <= spareTallies {
+		s.spare.Store(u.lent)
+	}
+	u.lent = nil
+	u.restart()
 }
 
 // tally is a record batch of a Produce, or what is fetched of a topic.
@@ -69,6 +101,9 @@ const manyTallies = 32
 // restart forgets everything.
 func (u *Usage) restart() {
 	u.batches, u.names, u.topics, u.sorted = u.fewTallies[:0], u.fewNames[:0], u.fewTallies[:0], nil // never both
+	if u.lent != nil {
+		u.batches = u.lent.all[:0]
+	}
 	u.settled, u.bytes, u.records, u.odd = 0, 0, 0, false
 }
 

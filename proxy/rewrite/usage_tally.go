@@ -37,9 +37,7 @@ func (m *produceMap) tallied(name []byte, id topicID, n int) topicTally {
 	}
 	// Nothing shorter than a header is a batch, so this is what there may be at most.
 	most := min(n, m.in.left()/batchHeader)
-	if most > len(m.use.fewTallies) {
-		m.use.batches = slices.Grow(m.use.batches, most)
-	}
+	m.use.room(m.x.Session, len(m.use.batches)+most)
 	return topicTally{m.use, m.use.call(name), len(name)}
 }
 
