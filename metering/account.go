@@ -48,15 +48,15 @@ type Batch struct {
 // The receipt comes after the count: a process that is killed between the two has not
 // acknowledged the batch, and the producer's repetition is counted once too often
 // rather than never.
-func (a *Account) Produced(b Batch) {
+func (a *Account) Produced(b *Batch) {
 	if b.Duplicate && b.Idempotent {
-		a.book.repeated(a, &b)
+		a.book.repeated(a, b)
 		return
 	}
-	a.produced(&b)
+	a.produced(b)
 	for _, part := range b.Parts {
 		if part != nil {
-			part.produced(&b)
+			part.produced(b)
 		}
 	}
 	if b.Idempotent {

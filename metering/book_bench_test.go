@@ -37,17 +37,17 @@ func BenchmarkProduced(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				batch.Offset++
-				a.Produced(batch)
+				a.Produced(&batch)
 			}
 		})
 	}
 	b.Run("repeated", func(b *testing.B) {
 		batch := Batch{Partition: 9, Bytes: 1000, Records: 10, Idempotent: true}
-		a.Produced(batch)
+		a.Produced(&batch)
 		batch.Duplicate = true
 		b.ReportAllocs()
 		for b.Loop() {
-			a.Produced(batch)
+			a.Produced(&batch)
 		}
 	})
 }
@@ -100,8 +100,8 @@ func TestCountingAllocatesNothing(t *testing.T) {
 	again.Duplicate = true
 	if n := testing.AllocsPerRun(100, func() {
 		a.Add(Requests, 1)
-		a.Produced(batch)
-		a.Produced(again)
+		a.Produced(&batch)
+		a.Produced(&again)
 		a.Connected(1)
 		a.Connected(-1)
 	}); n != 0 {

@@ -21,8 +21,8 @@ func deadFile(t testing.TB) (name string, mem []byte) {
 		b.instance(tenancy.InstanceID(fmt.Sprintf("i-%d", i))).Add(Requests, int64(i+1))
 	}
 	a := b.instance("i-0")
-	a.Produced(batchAt(1))
-	a.Produced(repeatedAt(2))
+	a.Produced(new(batchAt(1)))
+	a.Produced(new(repeatedAt(2)))
 	b.Take(100)
 	b.kill()
 	mem, err := os.ReadFile(b.file.path)

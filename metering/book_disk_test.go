@@ -143,7 +143,7 @@ func TestFolderGone(t *testing.T) {
 	b := openBook(t, Config{Dir: dir}, &testClock{now: noon.Add(58 * time.Minute)})
 	a := b.Open(testOf)
 	a.Add(Requests, 1)
-	a.Produced(batchAt(1))
+	a.Produced(new(batchAt(1)))
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestFolderGone(t *testing.T) {
 	}
 	b.pass(10 * time.Second)
 	a.Add(Requests, 1)
-	a.Produced(repeatedAt(1))
+	a.Produced(new(repeatedAt(1)))
 	b.pass(3 * time.Minute)
 	if !strings.Contains(b.log.String(), "usage is kept on disk again") {
 		t.Errorf("%s", b.log)

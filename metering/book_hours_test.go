@@ -33,6 +33,12 @@ func TestSumOfFinals(t *testing.T) {
 		halt := sync.OnceFunc(func() { close(stop); added.Wait() })
 		defer halt()
 		totals := make([]int64, adders)
+		var adding sync.RWMutex
+		tick := func() {
+			b.tick(clock.Now())
+			adding.Lock() // a second is longer than it takes to add
+			adding.Unlock()
+		}
 		for i := range adders {
 			of := testOf
 			of.Instance = "orders" // two of three share one
@@ -42,7 +48,9 @@ func TestSumOfFinals(t *testing.T) {
 			added.Go(func() {
 				for n := int64(1); ; n++ {
 					a := b.Open(of)
+					adding.RLock()
 					a.Add(Requests, n)
+					adding.RUnlock()
 					totals[i] += n
 					b.Close(a)
 					select {
@@ -73,11 +81,11 @@ func TestSumOfFinals(t *testing.T) {
 			}
 		}
 		t.Repeat(map[string]func(*rapid.T){
-			"second": func(t *rapid.T) { clock.add(time.Second); b.tick(clock.Now()) },
-			"hour":   func(t *rapid.T) { clock.add(time.Hour); b.tick(clock.Now()) },
+			"second": func(t *rapid.T) { clock.add(time.Second); tick() },
+			"hour":   func(t *rapid.T) { clock.add(time.Hour); tick() },
 			"back": func(t *rapid.T) {
 				clock.add(-time.Duration(rapid.IntRange(1, 7200).Draw(t, "seconds")) * time.Second)
-				b.tick(clock.Now())
+				tick()
 			},
 			"disk": func(t *rapid.T) {
 				if cfg.Dir != "" {

@@ -34,7 +34,7 @@ func TestChild(t *testing.T) {
 		go func() {
 			a := b.Open(testOf)
 			for offset := int64(0); ; offset++ {
-				a.Produced(Batch{Partition: uint64(w), Offset: offset, Bytes: 100, Records: 1, Idempotent: offset%2 == 0})
+				a.Produced(&Batch{Partition: uint64(w), Offset: offset, Bytes: 100, Records: 1, Idempotent: offset%2 == 0})
 				if _, err := os.Stdout.Write([]byte{'+'}); err != nil {
 					os.Exit(1)
 				}

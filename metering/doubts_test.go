@@ -38,7 +38,7 @@ type realBook struct{ *Book }
 
 func (b *realBook) produced(id tenancy.InstanceID, batch batchKey, duplicate bool) {
 	a := b.Open(Of{Instance: id, Tenant: "acme", Plan: "standard", Pool: "eu1"})
-	a.Produced(Batch{
+	a.Produced(&Batch{
 		Partition: batch.partition, Offset: batch.offset, Bytes: 1, Records: 1, Idempotent: true, Duplicate: duplicate,
 	})
 	b.Close(a)

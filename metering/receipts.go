@@ -7,62 +7,63 @@ import (
 )
 
 // receipts remember which batches of idempotent producers this gateway has counted,
-// the newest 126,976 or so: 4096 sets of 31, of which each forgets its oldest. A
-// receipt is 62 bits that stand for partition and offset, and one that says whether
+// the newest 131,008: 64 rings of 2047, between which a hash chooses and of which each
+// forgets its oldest. To remember is to write to one of 64 places that are all in the
+// cache; to look is to read a whole ring, 1.5 µs, which only a batch needs that a broker
+// says it had already.
+//
+// A receipt is 62 bits that stand for partition and offset, and one that says whether
 // it holds. One word, so that none is ever half written, wherever the process is
 // killed; that two batches among all that are asked for have the same 62 bits has a
-// probability of 10⁻¹⁷ for each question.
+// probability of 3·10⁻¹⁴ for each question.
 //
 // The memory is a file's, mapped or read, or the heap's. Any goroutine.
-type receipts struct{ sets []receiptSet }
+type receipts struct{ rings []receiptRing }
 
 const (
-	receiptSets  = 4096
-	receiptWays  = 31
-	receiptBytes = receiptSets * (receiptWays + 1) * 8
+	receiptRings  = 64
+	receiptLength = 2047
+	receiptBytes  = receiptRings * (receiptLength + 1) * 8
 )
 
-type receiptSet struct {
+type receiptRing struct {
 	next    atomic.Uint64 // grows
-	receipt [receiptWays]atomic.Uint64
+	receipt [receiptLength]atomic.Uint64
 }
 
 // receiptsIn are those in mem, which has receiptBytes and begins at a multiple of 8.
 func receiptsIn(mem []byte) *receipts {
 	_ = mem[receiptBytes-1]
-	return &receipts{sets: unsafe.Slice((*receiptSet)(unsafe.Pointer(&mem[0])), receiptSets)} //nolint:gosec // it is as long as that
+	return &receipts{rings: unsafe.Slice((*receiptRing)(unsafe.Pointer(&mem[0])), receiptRings)} //nolint:gosec // it is as long as that
 }
 
-func newReceipts() *receipts { return &receipts{sets: make([]receiptSet, receiptSets)} }
+func newReceipts() *receipts { return &receipts{rings: make([]receiptRing, receiptRings)} }
 
-// receiptOf mixes partition and offset (the finalizer of splitmix64, twice). The last
-// bit is free; never 0, which is no receipt.
+// receiptOf mixes partition and offset: both halves of a product, as wyhash does, of
+// which partition is a hash already. The last bit is free; never 0, which is no receipt.
 func receiptOf(partition uint64, offset int64) uint64 {
-	return mix(partition^bits.RotateLeft64(mix(uint64(offset)), 32))&^1 | 2
+	high, low := bits.Mul64(partition^0xa0761d6478bd642f, uint64(offset)^0xe7037ed1a0b428db)
+	return (high^low)&^1 | 2
 }
 
-func mix(x uint64) uint64 {
-	x += 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
-}
+// ringOf is where a receipt is.
+func (r *receipts) ringOf(receipt uint64) *receiptRing { return &r.rings[receipt>>58] }
 
 // put remembers a batch: that it was counted for good (firm), or that it was counted
 // and is in doubt.
 func (r *receipts) put(receipt uint64, firm bool) {
-	set := &r.sets[receipt>>52]
+	ring := r.ringOf(receipt)
 	if firm {
 		receipt |= 1
 	}
-	set.receipt[set.next.Add(1)%receiptWays].Store(receipt)
+	ring.receipt[ring.next.Add(1)%receiptLength].Store(receipt)
 }
 
 // has reports whether the batch is known at all, and whether it was counted for good.
 func (r *receipts) has(receipt uint64) (known, firm bool) {
-	set := &r.sets[receipt>>52]
-	for i := range set.receipt {
-		switch set.receipt[i].Load() {
+	ring := r.ringOf(receipt)
+	for i := range ring.receipt {
+		switch ring.receipt[i].Load() {
 		case receipt | 1:
 			return true, true
 		case receipt:
@@ -74,10 +75,10 @@ func (r *receipts) has(receipt uint64) (known, firm bool) {
 
 // copyTo puts all that is known into another memory.
 func (r *receipts) copyTo(other *receipts) {
-	for s := range r.sets {
-		from, to := &r.sets[s], &other.sets[s]
-		for i := range from.receipt {
-			to.receipt[i].Store(from.receipt[i].Load())
+	for i := range r.rings {
+		from, to := &r.rings[i], &other.rings[i]
+		for j := range from.receipt {
+			to.receipt[j].Store(from.receipt[j].Load())
 		}
 		to.next.Store(from.next.Load())
 	}

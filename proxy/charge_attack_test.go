@@ -19,9 +19,9 @@ func TestAnotherClientIDDoesNotForgetWhatAFetchCosts(t *testing.T) {
 		limits tenancy.Limits
 		quotas []tenancy.Quota
 	}{
-		"instance": {limits: tenancy.Limits{tenancy.LimitFetchBytes: {Value: 100 << 10}}},
+		"instance": {limits: tenancy.Limits{tenancy.LimitFetchBytes: {Value: 10 << 10}}},
 		"client id": {quotas: []tenancy.Quota{{
-			Entity: tenancy.QuotaEntity{ClientID: new(string)}, Values: map[string]float64{tenancy.QuotaConsumerBytes: 100 << 10},
+			Entity: tenancy.QuotaEntity{ClientID: new(string)}, Values: map[string]float64{tenancy.QuotaConsumerBytes: 10 << 10},
 		}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -40,7 +40,7 @@ func TestAnotherClientIDDoesNotForgetWhatAFetchCosts(t *testing.T) {
 			s := r.srv.cfg.Quota.Scope("i-a", "u", "0")
 			defer s.Close()
 			if s.Spend(quota.FetchBytes, 0).Throttle == 0 {
-				t.Error("an answer of 80 KiB left no debt with a limit of 100 KiB/s, of which a quarter may be used at once")
+				t.Error("an answer of 80 KiB left no debt with a limit of 10 KiB/s, of which a quarter may be used at once")
 			}
 		})
 	}

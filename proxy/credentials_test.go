@@ -226,12 +226,13 @@ func TestStuffingIsCheap(t *testing.T) {
 			_ = loginAs(c, user, "guess-guess")
 		}
 	}
+	const attackers = 20
 	cost := func(n int, serverName, user string) float64 {
 		before := processorTime(t)
 		var wg sync.WaitGroup
-		for range 20 {
+		for range attackers {
 			wg.Go(func() {
-				for range n / 20 {
+				for range n / attackers {
 					attempt(serverName, user)
 				}
 			})
@@ -239,18 +240,21 @@ func TestStuffingIsCheap(t *testing.T) {
 		wg.Wait()
 		return (processorTime(t) - before).Seconds() / float64(n) * 1000
 	}
+	begun := time.Now()
 	cost(20, "localhost", "u@i-a") // empties the bucket
 	open := cost(200, "localhost", "u@i-a")
 	if n := shaken.Swap(0); n != 220 {
 		t.Errorf("%d of 220 handshakes where no host name says the instance", n)
 	}
 	closed := cost(400, "i-a.kafka.localhost", "u")
+	// One failure more is allowed each three seconds, and all who knock then come in.
+	most := int64(time.Since(begun)/(3*time.Second)) * attackers
 	t.Logf("processor seconds for 1000 bad logins: %.2f with a handshake each, %.2f refused at its first message", open, closed)
 	if closed > open/2 {
 		t.Errorf("%.2f s are more than half of %.2f s", closed, open)
 	}
-	if n := shaken.Load(); n != 0 {
-		t.Errorf("%d of 400 handshakes after the limit", n)
+	if n := shaken.Load(); n > most {
+		t.Errorf("%d of 400 handshakes after the limit, at most %d were allowed meanwhile", n, most)
 	}
 }
 

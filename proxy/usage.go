@@ -37,7 +37,7 @@ func (u *use) count(of *rewrite.Usage) {
 	for i := range of.Produced() {
 		b, topic := of.Batch(i)
 		b.Parts = [2]*metering.Account{u.user, u.parts.topic(topic)}
-		u.whole.Produced(b)
+		u.whole.Produced(&b)
 	}
 	bytes, records := of.Fetched()
 	if bytes == 0 {

@@ -111,7 +111,7 @@ func TestMeterDoesNotAllocate(t *testing.T) {
 	n := testing.AllocsPerRun(1000, func() {
 		b := metering.Batch{Bytes: 100, Records: 3, Idempotent: true, Offset: 7, Partition: 9}
 		b.Parts = [2]*metering.Account{u.user, u.parts.topic(name)}
-		u.whole.Produced(b)
+		u.whole.Produced(&b)
 		fetched(u.parts.topic(name), 10, 1)
 	})
 	if n != 0 {

@@ -171,10 +171,12 @@ func (s Spec) check(now time.Time, sealed metering.Hour, retention time.Duration
 		return mistake("to", "%s is not after from (%s): the period is empty or reversed", s.To, s.From)
 	case s.From < oldest:
 		return mistake("from", "%s is older than records are kept: the oldest hour is %s", s.From, oldest)
-	case sealed == 0:
-		return mistake("to", "no hour is sealed yet: the first one is %d minutes after its end", int(metering.SealAfter.Minutes()))
+	case s.To.Begin().After(now) && sealed == 0:
+		return mistake("to", "%s is in the future; it is %s", s.To, now.UTC().Format(time.RFC3339))
 	case s.To.Begin().After(now):
 		return mistake("to", "%s is in the future; the last sealed hour ends at %s", s.To, sealed)
+	case sealed == 0:
+		return mistake("to", "no hour is sealed yet: the first one is %d minutes after its end", int(metering.SealAfter.Minutes()))
 	case s.To > sealed:
 		return mistake("to", "%s is not sealed yet: an hour is %d minutes after its end; the last one ends at %s", s.To, int(metering.SealAfter.Minutes()), sealed)
 	case s.AsOf.After(now):
