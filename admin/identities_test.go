@@ -37,7 +37,11 @@ func newWalledPool() *walledPool {
 
 func (p *walledPool) Ready() <-chan struct{} { c := make(chan struct{}); close(c); return c }
 
-func (p *walledPool) PerInstance() bool { return !p.gateway }
+func (p *walledPool) PerInstance() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.gateway
+}
 
 func (p *walledPool) CanKeepIdentities(context.Context) error { return p.cannot }
 
@@ -386,7 +390,7 @@ func TestRotateIdentity(t *testing.T) {
 	if p := f.do(f.token("", "operator"), http.MethodPost, path, nil).problem(t); p.Code != "pool-unavailable" {
 		t.Errorf("%+v", p)
 	}
-	pool.gateway = true
+	pool.set(func() { pool.gateway = true })
 	if p := f.do(f.token("", "operator"), http.MethodPost, path, nil).problem(t); p.Code != "pool-identity-off" {
 		t.Errorf("%+v", p)
 	}

@@ -68,7 +68,12 @@ func (l *ledger) Write(p []byte) (int, error) {
 	}
 }
 
-func (l *ledger) tell(format string, args ...any) { _, _ = fmt.Fprintf(l, format+"\n", args...) }
+// tell is an event of which the client's standard output says nothing.
+func (l *ledger) tell(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.event(strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", " "))
+}
 
 func (l *ledger) event(line string) {
 	kind, text, _ := strings.Cut(line, " ")

@@ -57,6 +57,7 @@ type Book struct {
 	bySource map[Source]*entry
 	next     int // of entries: where Take goes on
 	doubts   map[doubtID]*doubt
+	doubtful int          // how many doubts there may be
 	places   []doubtPlace // free ones
 	adopted  []*adopted
 	unused   []*slot // free ones of file
@@ -90,7 +91,8 @@ func NewBook(cfg Config) (*Book, error) {
 	}
 	b := &Book{
 		cfg: cfg, metrics: newBookMetrics(cfg.Registry), accounts: map[Of]*Account{}, hour: HourOf(cfg.Now()),
-		chapters: map[chapterID]*chapter{}, bySource: map[Source]*entry{}, doubts: map[doubtID]*doubt{}, growing: make(chan struct{}, 1), most: maxInMemory,
+		chapters: map[chapterID]*chapter{}, bySource: map[Source]*entry{}, doubts: map[doubtID]*doubt{}, doubtful: maxDoubts,
+		growing: make(chan struct{}, 1), most: maxInMemory,
 	}
 	b.receipts.Store(newReceipts())
 	if cfg.Dir != "" {

@@ -1,6 +1,7 @@
 package metering
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -74,9 +75,29 @@ func (c *Count) check() error {
 	return nil
 }
 
-// parseCount reads a field of the hash of an instance and hour. What a newer gateway
-// wrote, with more meters than are known here, is an error: it must not be sealed
-// by who cannot count it.
+// errNewer: a newer gateway wrote it, with more meters than are known here. It must not be
+// sealed by who cannot count it.
+var errNewer = errors.New("a newer version of weir counts more: update this gateway")
+
+// readCounts reads the hash of an instance and hour. damaged says of each field that is no
+// count why not: it must not keep the others from being sealed. err is errNewer.
+func readCounts(instance tenancy.InstanceID, hour Hour, fields map[string]string) (counts []Count, damaged []error, err error) {
+	counts = make([]Count, 0, len(fields))
+	for field, value := range fields {
+		c, err := parseCount(instance, hour, field, value)
+		switch {
+		case errors.Is(err, errNewer):
+			return nil, nil, err
+		case err != nil:
+			damaged = append(damaged, err)
+		default:
+			counts = append(counts, c)
+		}
+	}
+	return counts, damaged, nil
+}
+
+// parseCount reads a field of the hash of an instance and hour.
 func parseCount(instance tenancy.InstanceID, hour Hour, field, value string) (Count, error) {
 	c := Count{Line: Line{Hour: hour, Instance: instance}}
 	if err := c.parseField(field); err != nil {
@@ -117,7 +138,12 @@ func (c *Count) parseValue(value string) (err error) {
 	c.Tenant, c.Pool = tenancy.TenantID(words[2]), words[3]
 	numbers := strings.Split(words[4], ",")
 	if len(numbers) > Meters {
-		return fmt.Errorf("has %d meters, of which this version of weir knows %d: update this gateway", len(numbers), Meters)
+		for _, n := range numbers {
+			if _, err := parseWhole(n); err != nil {
+				return err
+			}
+		}
+		return fmt.Errorf("has %d meters, of which %d are known: %w", len(numbers), Meters, errNewer)
 	}
 	for m, n := range numbers {
 		if c.Values[m], err = parseWhole(n); err != nil {

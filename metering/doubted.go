@@ -19,7 +19,8 @@ const (
 	doubtsPerSlot = (slotSize - doubtsBegin) / doubtSize
 	noSlot        = 1<<32 - 1
 	// maxDoubts bounds memory. Each batch that was in flight when a gateway died is one;
-	// what comes on top is counted for good.
+	// what comes on top is counted for good. An instance has a tenth of them in an hour,
+	// so that it cannot use up the others'.
 	maxDoubts = 100_000
 )
 
@@ -82,7 +83,7 @@ func (b *Book) repeated(a *Account, batch *Batch) {
 			e.slot.counters().add(&d.values, 1)
 		}
 	}
-	if len(b.doubts) >= maxDoubts {
+	if len(b.doubts) >= b.doubtful || a.entry.doubts >= b.doubtful/10 {
 		b.receipts.Load().put(receipt, true)
 		return
 	}

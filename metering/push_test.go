@@ -51,7 +51,7 @@ func same(t interface {
 	t.Helper()
 	for _, b := range books {
 		for _, want := range b.counts {
-			all, err := s.Counts(context.Background(), want.Instance, want.Hour)
+			all, _, err := s.Counts(context.Background(), want.Instance, want.Hour)
 			if err != nil || !slices.Contains(all, *want) {
 				t.Errorf("redis has %+v, %v; want also %+v", all, err, *want)
 			}

@@ -50,7 +50,7 @@ func use(book *fakeBook, instances int) {
 func whole(s *Store, book *fakeBook) bool {
 	all := map[string]Count{}
 	for _, want := range book.counts {
-		counts, err := s.Counts(context.Background(), want.Instance, want.Hour)
+		counts, _, err := s.Counts(context.Background(), want.Instance, want.Hour)
 		if err != nil {
 			return false
 		}

@@ -113,11 +113,11 @@ func (r *Reconciler) metered(ctx context.Context, all map[tenancy.InstanceID]*co
 			var sum sums
 			for j, cmd := range cmds[i] {
 				h := all[id].first() + Hour(j)
-				for field, value := range cmd.Val() {
-					c, err := parseCount(id, h, field, value)
-					if err != nil {
-						return nil, err
-					}
+				counts, _, err := readCounts(id, h, cmd.Val()) // what is damaged shows as a difference
+				if err != nil {
+					return nil, err
+				}
+				for _, c := range counts {
 					if c.Line.Part != "" {
 						continue
 					}

@@ -3,6 +3,7 @@ package metering
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -144,13 +145,9 @@ func (s *RecordStore) openPage(ctx context.Context, q Query, page []openPair, yi
 
 // openRecords adds up the counts of an instance and hour, line by line.
 func openRecords(id tenancy.InstanceID, h Hour, fields map[string]string) ([]Record, error) {
-	counts := make([]Count, 0, len(fields))
-	for field, value := range fields {
-		c, err := parseCount(id, h, field, value)
-		if err != nil {
-			return nil, err
-		}
-		counts = append(counts, c)
+	counts, _, err := readCounts(id, h, fields) // of the damaged ones is told when the hour is sealed
+	if err != nil {
+		return nil, err
 	}
 	records := hourOf{hour: h, counts: counts}.plan()
 	for i := range records {
@@ -217,19 +214,23 @@ func (s *RecordStore) tenantsOf(ctx context.Context, h Hour, ids []tenancy.Insta
 	p := s.rdb.Pipeline()
 	cmds := make([]*redis.ScanCmd, len(ids))
 	for i, id := range ids {
-		cmds[i] = p.HScan(ctx, countsKey(id, h), 0, "", 1)
+		cmds[i] = p.HScan(ctx, countsKey(id, h), 0, "", 10)
 	}
 	if _, err := p.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("instances with usage in hour %s: %w", h, err)
 	}
 	var pairs []openPair
 	for i, id := range ids {
-		if page, _ := cmds[i].Val(); len(page) >= 2 {
-			c, err := parseCount(id, h, page[0], page[1])
-			if err != nil {
+		page, _ := cmds[i].Val()
+		for field := range slices.Chunk(page, 2) {
+			c, err := parseCount(id, h, field[0], field[1])
+			if errors.Is(err, errNewer) {
 				return nil, err
 			}
-			pairs = append(pairs, openPair{c.Tenant, id})
+			if err == nil {
+				pairs = append(pairs, openPair{c.Tenant, id})
+				break
+			}
 		}
 	}
 	return pairs, nil

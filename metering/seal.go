@@ -35,7 +35,7 @@ const (
 
 // sealSource is where counts come from; *Store provides it.
 type sealSource interface {
-	Counts(ctx context.Context, id tenancy.InstanceID, hour Hour) ([]Count, error)
+	Counts(ctx context.Context, id tenancy.InstanceID, hour Hour) (counts []Count, damaged []error, err error)
 	Instances(ctx context.Context, hour Hour) iter.Seq2[tenancy.InstanceID, error]
 	Fleet(ctx context.Context, hour Hour) (map[string]string, error)
 	Late(ctx context.Context) iter.Seq2[Late, error]

@@ -153,11 +153,14 @@ func (s *Sealer) read(ctx context.Context, one *sealing, fleet map[string]string
 			}
 		}
 	}
-	counts, err := s.counts.Counts(ctx, one.id, one.hour)
+	counts, damaged, err := s.counts.Counts(ctx, one.id, one.hour)
 	if err != nil {
 		return err
 	}
-	one.more = hourOf{hour: one.hour, counts: counts, fleet: fleet, sealed: one.had, late: one.late, now: s.cfg.Now()}.plan()
+	s.tellDamaged(one, damaged)
+	one.more = hourOf{
+		hour: one.hour, counts: counts, fleet: fleet, sealed: one.had, late: one.late, lacking: len(damaged) > 0, now: s.cfg.Now(),
+	}.plan()
 	return nil
 }
 

@@ -16,7 +16,9 @@ type hourOf struct {
 	sealed []Record
 	// late: the hour was sealed before; what is new is a correction.
 	late bool
-	now  time.Time
+	// lacking: some counts cannot be read.
+	lacking bool
+	now     time.Time
 }
 
 // lineKey is what makes a line within an instance and an hour (as in Record.ID).
@@ -135,8 +137,11 @@ func sealedMarks(sealed []Record) map[uint64]sourceMark {
 }
 
 // complete: all gateways of the hour have said that they will count no more in it, and
-// no count is of one that is not among them.
+// no count is of one that is not among them, nor is there one that cannot be read.
 func (h hourOf) complete(counts []Count) bool {
+	if h.lacking {
+		return false
+	}
 	for _, state := range h.fleet {
 		if state != FleetFinal {
 			return false

@@ -107,6 +107,39 @@ func TestCorrections(t *testing.T) {
 }
 
 // An hour is complete when all that served in it have said so, and only then.
+// A count that is damaged in Redis keeps no hour from being sealed, is told, and is
+// billed as soon as its gateway has written it anew.
+func TestDamagedCount(t *testing.T) {
+	for name, value := range map[string]string{"no count at all": "junk", "its sequence can be read": "9 1 acme eu1 7,x"} {
+		t.Run(name, func(t *testing.T) {
+			s := newTestSeal(t)
+			sealer := s.sealer(t, "gw-1", "")
+			damaged, other := testCount("a", 9, 7), testCount("b", 1, 5)
+			damaged.Final, other.Final = true, true
+			pushAll(t, s.Store, damaged, other)
+			s.final(t, testHour, damaged.Source, other.Source)
+			s.redis.HSet(countsKey("orders", testHour), damaged.field(), value)
+			for r, err := range s.records.Open(t.Context(), Query{From: testHour, To: testHour + 1}) {
+				if err != nil || r.Values[ProduceBytes] != 5 {
+					t.Errorf("open: %v, %v", r, err)
+				}
+			}
+			s.rounds(t.Context(), 70*time.Minute, sealer)
+			if got := s.all(t, Query{}); len(got) != 1 || got[0].Values[ProduceBytes] != 5 || got[0].Complete {
+				t.Errorf("sealed %v, want what can be read, not complete", got)
+			}
+			if n := strings.Count(s.log.String(), "a count of usage is damaged"); n != 1 {
+				t.Errorf("told %d times", n)
+			}
+			pushAll(t, s.Store, damaged)
+			s.rounds(t.Context(), 5*time.Minute, sealer)
+			if got := s.all(t, Query{}); len(got) != 2 || sumOf(got)[ProduceBytes] != 12 || !got[1].Complete {
+				t.Errorf("sealed %v, want a correction", got)
+			}
+		})
+	}
+}
+
 func TestComplete(t *testing.T) {
 	a, b := testCount("a", 1, 10), testCount("b", 1, 7)
 	field := func(c Count) string { return c.Source.start() }

@@ -11,6 +11,7 @@ type sealMetrics struct {
 	unsealed    prometheus.Gauge
 	records     prometheus.Counter
 	corrections prometheus.Counter
+	damaged     prometheus.Counter
 }
 
 func newSealMetrics(reg prometheus.Registerer) *sealMetrics {
@@ -24,9 +25,12 @@ func newSealMetrics(reg prometheus.Registerer) *sealMetrics {
 		corrections: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "weir_usage_corrections_total", Help: "Those of them that correct an hour that was sealed before.",
 		}),
+		damaged: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "weir_usage_damaged_counts_total", Help: "Counts in Redis that could not be read when their hour was sealed, and are not billed.",
+		}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.unsealed, m.records, m.corrections)
+		reg.MustRegister(m.unsealed, m.records, m.corrections, m.damaged)
 	}
 	return m
 }
@@ -37,6 +41,15 @@ func (m *sealMetrics) sealed(records []Record) {
 		if r.Revision > 0 {
 			m.corrections.Inc()
 		}
+	}
+}
+
+// tellDamaged tells of counts that cannot be read: the hour is sealed without them.
+func (s *Sealer) tellDamaged(one *sealing, damaged []error) {
+	for _, err := range damaged {
+		s.metrics.damaged.Inc()
+		s.cfg.Log.Error("a count of usage is damaged, and not billed", "instance", string(one.id), "hour", one.hour.String(), "error", err,
+			"fix", "its gateway writes it anew within the hour, and it is billed as a correction; if that gateway is gone for good, start one with its metering.dir")
 	}
 }
 

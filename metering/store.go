@@ -107,23 +107,16 @@ func NewStore(cfg StoreConfig) *Store {
 	}
 }
 
-// Counts gives all counts of an instance in an hour, in no order: they add up.
-func (s *Store) Counts(ctx context.Context, id tenancy.InstanceID, hour Hour) ([]Count, error) {
+// Counts gives all counts of an instance in an hour, in no order: they add up. damaged
+// says of each that cannot be read why not.
+func (s *Store) Counts(ctx context.Context, id tenancy.InstanceID, hour Hour) (counts []Count, damaged []error, err error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	fields, err := s.rdb.HGetAll(ctx, countsKey(id, hour)).Result()
 	if err != nil {
-		return nil, fmt.Errorf("usage of instance %s in hour %s: %w", id, hour, err)
+		return nil, nil, fmt.Errorf("usage of instance %s in hour %s: %w", id, hour, err)
 	}
-	all := make([]Count, 0, len(fields))
-	for field, value := range fields {
-		c, err := parseCount(id, hour, field, value)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, c)
-	}
-	return all, nil
+	return readCounts(id, hour, fields)
 }
 
 // Instances gives those that have counts in an hour, each once, in no order. It ends

@@ -8,7 +8,6 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -114,8 +113,8 @@ func (s *Store) changesOf(ctx context.Context, groups []*pushGroup) (changed []l
 	for i, g := range groups {
 		for j, c := range g.counts {
 			value, _ := cmds[i].Val()[j].(string)
-			seq, _, _ := strings.Cut(value, " ")
-			if was, err := strconv.ParseInt(seq, 10, 64); err != nil || was < c.Seq {
+			var was Count
+			if err := was.parseValue(value); err != nil && !errors.Is(err, errNewer) || was.Seq < c.Seq {
 				changed = append(changed, lateHour{g.hour, g.id})
 				break
 			}

@@ -2,8 +2,10 @@ package metering
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,9 +68,9 @@ func pushAll(t testing.TB, s *Store, counts ...Count) (lost bool) {
 
 func countsOf(t testing.TB, s *Store, id tenancy.InstanceID, h Hour) []Count {
 	t.Helper()
-	all, err := s.Counts(context.Background(), id, h)
-	if err != nil {
-		t.Fatal(err)
+	all, damaged, err := s.Counts(context.Background(), id, h)
+	if err != nil || damaged != nil {
+		t.Fatal(damaged, err)
 	}
 	slices.SortFunc(all, func(a, b Count) int { return cmpText(a.field(), b.field()) })
 	return all
@@ -226,8 +228,13 @@ func TestCountsAndInstances(t *testing.T) {
 		}
 	}
 	s.redis.HSet(countsKey("orders", testHour), "junk", "x")
-	if _, err := s.Counts(t.Context(), "orders", testHour); err == nil {
-		t.Error("a field that is no count was passed over")
+	counts, damaged, err := s.Counts(t.Context(), "orders", testHour)
+	if err != nil || len(counts) != 2 || len(damaged) != 1 {
+		t.Errorf("%v, %v, %v: want the damaged field told, and the others", counts, damaged, err)
+	}
+	s.redis.HSet(countsKey("orders", testHour), one.field(), one.value()+strings.Repeat(",1", Meters))
+	if _, _, err := s.Counts(t.Context(), "orders", testHour); !errors.Is(err, errNewer) {
+		t.Errorf("%v, want what a newer gateway counted to be no damage", err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -37,14 +38,16 @@ func run() int {
 	case "fuzz":
 		step(fuzz(ctx, *fuzztime))
 	case "unit":
-		step(unit(ctx))
+		step(unit(ctx, "./..."))
 	case "real":
 		step(real(ctx, "real"))
 	case "franz":
 		step(real(ctx, "real,franz", "-run", "^TestFranzSuite$"))
 	case "":
-		step(unit(ctx))
-		step(real(ctx, "real"))
+		packages, err := withoutStories(ctx)
+		step(err)
+		step(unit(ctx, packages...))
+		step(real(ctx, "real")) // of e2e all, the embedded ones too
 	default:
 		fmt.Printf("-only %s: want unit, real, franz or fuzz\n", *only)
 		return 2
@@ -55,8 +58,17 @@ func run() int {
 	return 0
 }
 
-func unit(ctx context.Context) error {
-	return goTool(ctx, "test", "-race", "-timeout", "15m", "./...")
+func unit(ctx context.Context, packages ...string) error {
+	return goTool(ctx, append([]string{"test", "-race", "-timeout", "15m"}, packages...)...)
+}
+
+// withoutStories are all packages but e2e.
+func withoutStories(ctx context.Context) ([]string, error) {
+	out, err := exec.CommandContext(ctx, "go", "list", "./...").Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list ./...: %w", err)
+	}
+	return slices.DeleteFunc(strings.Fields(string(out)), func(p string) bool { return p == "weir/e2e" }), nil
 }
 
 // real runs the stories of those build tags on real parts, one package after the other.
@@ -68,6 +80,9 @@ func real(ctx context.Context, tags string, flags ...string) error {
 	}
 	for _, err := range missing {
 		fmt.Println("cannot be had here:", err)
+	}
+	if err := unit(ctx, "./e2e/..."); err != nil {
+		return err
 	}
 	fmt.Println("the stories on real Kafka, Redis and clients did NOT run; all others did")
 	if os.Getenv("CI") != "" {

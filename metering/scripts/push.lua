@@ -1,10 +1,11 @@
 -- Writes counts of one instance and hour that are newer than what is there.
 -- KEYS: hash: field -> "<seq> ..."
 -- ARGV: 1 ms that the hash is kept; then for each count three: field, seq, value
--- Returns for each count the sequence that was there, as text; 0 if none.
+-- Returns for each count the sequence that was there, as text; 0 if none, or none that
+-- can be read.
 local out = {}
 for i = 2, #ARGV, 3 do
-  local was = string.match(redis.call('HGET', KEYS[1], ARGV[i]) or '', '^(%d+) ') or '0'
+  local was = string.match(redis.call('HGET', KEYS[1], ARGV[i]) or '', '^(%d+) [01] [^ ]* [^ ]* [%d,]+$') or '0'
   if tonumber(was) < tonumber(ARGV[i + 1]) then
     redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2])
   end
