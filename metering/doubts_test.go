@@ -144,3 +144,28 @@ func TestDoubtThatRedisLostIsNotEndedAtOnce(t *testing.T) {
 		t.Error("a batch that another gateway has counted was not taken back")
 	}
 }
+
+// A gateway that stops for good answers what another doubted since its last round, and
+// takes back what another has counted.
+func TestDoubtsAreSettledAtTheStop(t *testing.T) {
+	m := miniredis.RunT(t)
+	a, b := newTestPusher(t, m, "a"), newTestPusher(t, m, "b")
+	for _, p := range []*testPusher{a, b} {
+		p.round(t.Context())
+	}
+	first, second := batchKey{1, 7}, batchKey{1, 8}
+	a.book.produced("orders", first, false)
+	b.book.produced("orders", first, true)
+	b.round(t.Context())
+	b.book.produced("orders", second, false)
+	a.book.produced("orders", second, true)
+	a.round(t.Context())
+	b.round(t.Context()) // it answers a
+	if err := a.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.round(t.Context())
+	if len(a.book.doubts) != 0 || len(b.book.doubts) != 0 {
+		t.Errorf("a still doubts %v, b %v", a.book.doubts, b.book.doubts)
+	}
+}

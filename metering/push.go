@@ -86,10 +86,10 @@ func (p *Pusher) Run(ctx context.Context) error {
 }
 
 // Flush pushes what is left at a clean stop, after Run has ended and the Book has made
-// everything final. With an error, the file that the counters are in keeps it: the next
+// everything final, and answers once more what others doubt. With an error, the file that the counters are in keeps it: the next
 // start settles it.
 func (p *Pusher) Flush(ctx context.Context) error {
-	if err := p.push(ctx); err != nil {
+	if err := errors.Join(p.settle(ctx), p.push(ctx)); err != nil {
 		p.cfg.Log.Error("usage was not pushed to Redis at the stop", "error", err,
 			"fix", "nothing is lost: start a gateway in the same metering.dir, and it will be pushed")
 		return err
