@@ -57,7 +57,7 @@ func (w *world) redisClient() redis.UniversalClient {
 // counts are all of an instance.
 func (u *usage) counts(ctx context.Context, id string) (all []metering.Count, err error) {
 	for h := u.since; h <= metering.HourOf(time.Now()); h++ {
-		some, err := u.store.Counts(ctx, tenancy.InstanceID(id), h)
+		some, _, err := u.store.Counts(ctx, tenancy.InstanceID(id), h)
 		if err != nil {
 			return nil, err
 		}

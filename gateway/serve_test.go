@@ -209,7 +209,7 @@ func wantCounted(t *testing.T, records int64) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			counts, err := store.Counts(t.Context(), id, hour)
+			counts, _, err := store.Counts(t.Context(), id, hour)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -44,7 +44,7 @@ func TestHoldingsAreCounted(t *testing.T) {
 	parts.Await(t, "partition-seconds are in Redis", time.Minute, func() bool {
 		seconds = 0
 		for hour := metering.HourOf(time.Now()) - 1; hour <= metering.HourOf(time.Now()); hour++ {
-			counts, err := p.counts.Counts(context.Background(), "orders", hour)
+			counts, _, err := p.counts.Counts(context.Background(), "orders", hour)
 			if err != nil {
 				t.Fatal(err)
 			}
