@@ -81,8 +81,8 @@ func (s *server) written(ctx context.Context, err error) error {
 	return nil
 }
 
-// applied waits until the live gateways have applied a change, at most maxWait.
-// That it takes longer is no failure: the answer says on how many it is in force.
+// applied waits until the live gateways, and this one, have applied a change, at most
+// maxWait. That it takes longer is no failure: the answer says on how many it is in force.
 func (s *server) applied(ctx context.Context, rev tenancy.Revision) api.ReadyOn {
 	if rev == 0 {
 		return api.ReadyOn{} // written, but not announced
@@ -90,6 +90,11 @@ func (s *server) applied(ctx context.Context, rev tenancy.Revision) api.ReadyOn 
 	wait, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
 	ready, of, err := s.cfg.Store.WaitApplied(wait, rev)
+	if err == nil {
+		if err = s.cfg.Directory.Await(wait, rev); err != nil {
+			of++ // Redis has not heard of this one for a while
+		}
+	}
 	if err != nil {
 		s.cfg.Log.Warn("admin change is not yet in force everywhere", "request", callerOf(ctx).id,
 			"revision", int64(rev), "ready", ready, "of", of, "err", err)

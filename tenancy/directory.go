@@ -3,6 +3,7 @@ package tenancy
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -35,6 +36,8 @@ type Directory struct {
 	views sync.Map // InstanceID -> *View; written by Run only
 	hosts hostIndex
 	plans atomic.Pointer[PlanLimits] // written by Run only
+	// applied is the revision up to which everything is here; -1 while that is not known.
+	applied atomic.Int64
 
 	watchers     []func(*View) // before Run only
 	planWatchers []func()
@@ -60,7 +63,20 @@ func NewDirectory(cfg DirectoryConfig) *Directory {
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	cfg.Sweep = cmp.Or(cfg.Sweep, 15*time.Second)
 	cfg.Recheck = cmp.Or(cfg.Recheck, 3*time.Second)
-	return &Directory{cfg: cfg, ready: make(chan struct{}), hosts: hostIndex{log: cfg.Log}}
+	d := &Directory{cfg: cfg, ready: make(chan struct{}), hosts: hostIndex{log: cfg.Log}}
+	d.applied.Store(-1)
+	return d
+}
+
+// Await waits until this gateway has applied rev, or ctx ends. WaitApplied may not wait
+// for it: one that Redis did not hear of for 6 s does not count as live.
+func (d *Directory) Await(ctx context.Context, rev Revision) error {
+	for d.applied.Load() < int64(rev) {
+		if !pause(ctx, appliedPoll) {
+			return fmt.Errorf("revision %d is not in force on this gateway: %w", rev, ctx.Err())
+		}
+	}
+	return nil
 }
 
 // Ready is closed once the first snapshot is loaded and the store knows that

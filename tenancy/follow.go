@@ -100,6 +100,7 @@ func (f *follower) run(ctx context.Context) {
 // follow catches up and follows until something fails. It calls healthy once it is current.
 func (f *follower) follow(ctx context.Context, healthy func()) error {
 	f.current = false
+	defer f.dir.applied.Store(-1)
 	if err := f.begin(ctx); err != nil {
 		return err
 	}
@@ -168,6 +169,7 @@ func (f *follower) becomeCurrent(ctx context.Context) error {
 			return err
 		}
 	}
+	f.dir.applied.Store(int64(f.at.rev))
 	select {
 	case <-f.dir.ready:
 	default:
@@ -211,6 +213,9 @@ func (f *follower) readChanges(ctx context.Context) (moved bool, err error) {
 		return false, err
 	}
 	f.at = at
+	if f.current {
+		f.dir.applied.Store(int64(at.rev))
+	}
 	return len(ids) > 0, nil
 }
 

@@ -35,6 +35,39 @@ func TestWaitAppliedCountsTheLiving(t *testing.T) {
 	wantErr(t, "a revision that redis lost", err, ErrLost)
 }
 
+// A gateway says itself whether it has applied a change: not before it follows, nor when
+// it does no more.
+func TestAwait(t *testing.T) {
+	_, rdb := newRedis(t)
+	s := newStore(rdb)
+	_, rev := mustCreate(t, s, someInstance("orders"))
+	d := NewDirectory(DirectoryConfig{Store: s, Gateway: "gw-1"})
+	applied := func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		return d.Await(ctx, rev) == nil
+	}
+	if applied() {
+		t.Error("it says so before it follows")
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- d.Run(ctx) }()
+	<-d.Ready()
+	_, rev = mustCreate(t, s, someInstance("bills"))
+	if err := d.Await(t.Context(), rev); err != nil {
+		t.Error(err)
+	}
+	if _, there := d.View("bills"); !there {
+		t.Error("it says so and has not applied it")
+	}
+	stop()
+	<-done
+	if applied() {
+		t.Error("it says so and follows no more")
+	}
+}
+
 // Nobody to wait for: WaitApplied waits a while for somebody to turn up.
 func TestWaitAppliedWithoutGateways(t *testing.T) {
 	t.Parallel()
