@@ -80,7 +80,7 @@ func (w *ChainWalk) Add(r Record) {
 		}
 		delete(w.early, w.next)
 		if link.prev != w.hash && (w.next > w.first || w.first == 1) {
-			w.fail(w.next, link.hour, fmt.Sprintf("of hour %s, does not follow on record %d as it is now: one of the two was changed", link.hour, w.next-1))
+			w.fail(w.next, link.hour, fmt.Sprintf("(hour %s) does not follow on record %d as it is now: one of the two was changed", link.hour, w.next-1))
 		}
 		w.hash, w.prevHour = link.hash, link.hour
 		w.next++

@@ -2,6 +2,7 @@ package metering
 
 import (
 	"context"
+	"flag"
 	"testing"
 	"time"
 
@@ -44,8 +45,20 @@ func (b *realBook) produced(id tenancy.InstanceID, batch batchKey, duplicate boo
 	b.Close(a)
 }
 
+// fewChecks bounds the property tests that take a second for each check with -race.
+// -rapid.checks asks for more.
+func fewChecks(t *testing.T) {
+	t.Helper()
+	checks := flag.Lookup("rapid.checks")
+	if asked := checks.Value.String(); asked == checks.DefValue {
+		_ = checks.Value.Set("30")
+		t.Cleanup(func() { _ = checks.Value.Set(asked) })
+	}
+}
+
 func everyBatchOnce(t *testing.T, newBook func(gateway string, at *time.Time) producer) {
 	t.Helper()
+	fewChecks(t)
 	m := miniredis.RunT(t)
 	var all []*testPusher
 	for _, name := range []string{"a", "b", "c"} {

@@ -160,6 +160,7 @@ func TestTwoSealersAtOnce(t *testing.T) {
 // Whatever comes when, and whatever Redis loses and gets back: when all is there, the
 // records of a line add up to its counts.
 func TestSumsAreExact(t *testing.T) {
+	fewChecks(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		s := newTestSeal(t)
 		defer s.redis.Close()
