@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/apd/v3"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"weir/tenancy"
 )
@@ -37,6 +38,8 @@ type KeeperConfig struct {
 	// or statements. Two at once do no harm.
 	Lease func(ctx context.Context, what string, ttl time.Duration) (bool, error)
 	Log   *slog.Logger
+	// Registry of metrics; nowhere if nil.
+	Registry prometheus.Registerer
 }
 
 // Keeper holds tenants to their budgets, and makes months final. Any goroutine.
@@ -45,6 +48,7 @@ type Keeper struct {
 	store    *Store
 	now      func() time.Time
 	spending spending
+	metrics  *keeperMetrics
 }
 
 // NewKeeper returns one; Run keeps budgets.
@@ -52,29 +56,34 @@ func NewKeeper(cfg KeeperConfig) *Keeper {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Keeper{cfg: cfg, store: cfg.Biller.cfg.Store, now: cfg.Biller.cfg.Now, spending: spending{biller: cfg.Biller}}
+	return &Keeper{
+		cfg: cfg, store: cfg.Biller.cfg.Store, now: cfg.Biller.cfg.Now, spending: spending{biller: cfg.Biller}, metrics: newKeeperMetrics(cfg.Registry),
+	}
 }
 
 // Run holds tenants to their budgets until ctx ends, whenever this gateway is the one
 // that does.
 func (k *Keeper) Run(ctx context.Context) error {
-	return k.every(ctx, "budgets", keepEvery, k.Keep)
+	return k.every(ctx, "budgets", keepEvery, k.Keep, k.metrics.budgets.Reset)
 }
 
 // RunStatements makes months final that are due, until ctx ends.
 func (k *Keeper) RunStatements(ctx context.Context) error {
-	return k.every(ctx, "statements", finalizeEvery, k.FinalizeDue)
+	return k.every(ctx, "statements", finalizeEvery, k.FinalizeDue, func() {})
 }
 
 // every does a thing now and then, if this gateway has the lease; it has it for three
-// turns, so that one that stopped is missed for no longer.
-func (k *Keeper) every(ctx context.Context, what string, d time.Duration, do func(context.Context) error) error {
+// turns, so that one that stopped is missed for no longer. others: another does it.
+func (k *Keeper) every(ctx context.Context, what string, d time.Duration, do func(context.Context) error, others func()) error {
 	tick := time.NewTicker(d)
 	defer tick.Stop()
 	for {
 		held, err := k.cfg.Lease(ctx, what, 3*d)
-		if err == nil && held {
+		switch {
+		case err == nil && held:
 			err = do(ctx)
+		case err == nil:
+			others()
 		}
 		if err != nil && ctx.Err() == nil {
 			k.cfg.Log.Warn("budgets or statements could not be kept, trying again", "what", what, "in", d, "err", err)
@@ -107,6 +116,7 @@ func (k *Keeper) Keep(ctx context.Context) error {
 			wanted[t] = r
 		}
 	}
+	k.metrics.looked(wanted, len(unknown))
 	_, err = k.restrain(ctx, wanted, func(t tenancy.TenantID) bool { return !unknown[t] })
 	return errors.Join(append(errs, err)...)
 }
@@ -141,6 +151,7 @@ func (k *Keeper) judge(ctx context.Context, t tenancy.TenantID) (tenancy.Restrai
 			return r, err
 		}
 		if did {
+			k.metrics.crossed.WithLabelValues(string(threshold)).Inc()
 			k.cfg.Log.Warn("a budget's threshold was crossed", "tenant", string(t), "month", is.Month.String(), "threshold", string(threshold),
 				"spent", e.Spent, "available", e.Available, "currency", e.Currency, "mode", string(b.Mode), "restraint", string(r))
 		}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"weir/tenancy"
 )
 
@@ -48,7 +50,25 @@ func newKeeper(t *testing.T, records *fakeRecords) (*Keeper, *fakeInstances, *cl
 	f := &fakeInstances{all: []tenancy.Instance{
 		{ID: "orders", Tenant: "t-acme"}, {ID: "bills", Tenant: "t-acme", State: tenancy.StateSuspended}, {ID: "else", Tenant: "t-other"},
 	}}
-	return NewKeeper(KeeperConfig{Biller: b, Instances: f}), f, c
+	return NewKeeper(KeeperConfig{Biller: b, Instances: f, Registry: prometheus.NewRegistry()}), f, c
+}
+
+// metered are the metrics that are not 0.
+func (k *Keeper) metered(t *testing.T) string {
+	t.Helper()
+	families, err := k.cfg.Registry.(*prometheus.Registry).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parts []string
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if v := m.GetGauge().GetValue() + m.GetCounter().GetValue(); v != 0 {
+				parts = append(parts, fmt.Sprintf("%s %s=%v", f.GetName(), m.GetLabel()[0].GetValue(), v))
+			}
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (k *Keeper) mustKeep(t *testing.T) {
@@ -170,11 +190,18 @@ func TestCannotJudge(t *testing.T) {
 	mustSet(t, k, Budget{Currency: "EUR", Mode: ModeHard, Amount: "1", Action: tenancy.RestraintStop})
 	records.add(t, "orders", "standard", "2026-11-05T08", requests(100))
 	k.mustKeep(t)
+	const stopped = "weir_budget_thresholds_total 100=1, weir_budget_thresholds_total 50=1, weir_budget_thresholds_total 80=1, weir_budget_thresholds_total forecast=1, weir_budgets stopped=1"
+	if got := k.metered(t); got != stopped {
+		t.Errorf("metrics are %s", got)
+	}
 	if err := k.store.rdb.HSet(t.Context(), budgetKey("t-acme"), fieldBudget, "{").Err(); err != nil {
 		t.Fatal(err)
 	}
 	if err := k.Keep(t.Context()); err == nil || instances.String() != "orders:stop bills:stop else:" {
 		t.Errorf("%v, %s", err, instances)
+	}
+	if got := k.metered(t); got != strings.ReplaceAll(stopped, "stopped", "unknown") {
+		t.Errorf("metrics are %s", got)
 	}
 }
 

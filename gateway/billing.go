@@ -5,6 +5,8 @@ import (
 	"iter"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"weir/admin"
 	"weir/billing"
 	"weir/metering"
@@ -16,7 +18,7 @@ import (
 const billingLease tenancy.InstanceID = "weir"
 
 // billing makes money of records, and holds tenants to their budgets.
-func (p *process) billing(a assembly, records *metering.RecordStore, gateway string) *admin.Billing {
+func (p *process) billing(a assembly, records *metering.RecordStore, gateway string, registry prometheus.Registerer) *admin.Billing {
 	store := billing.NewStore(p.rdb, a.prices)
 	biller := billing.NewBiller(billing.Config{
 		Records: records, Store: store, Log: a.log,
@@ -32,7 +34,7 @@ func (p *process) billing(a assembly, records *metering.RecordStore, gateway str
 		},
 	})
 	keeper := billing.NewKeeper(billing.KeeperConfig{
-		Biller: biller, Instances: restrained{p.store, p.directory}, Log: a.log,
+		Biller: biller, Instances: restrained{p.store, p.directory}, Log: a.log, Registry: registry,
 		Lease: func(ctx context.Context, what string, ttl time.Duration) (bool, error) {
 			return p.store.TryLease(ctx, billingLease, what, gateway, ttl.Milliseconds())
 		},

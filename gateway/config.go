@@ -36,6 +36,8 @@ type Config struct {
 	Zone string `yaml:"zone"`
 	// Metering is about counting what instances use.
 	Metering MeteringConfig `yaml:"metering"`
+	// Billing is about what usage costs.
+	Billing BillingConfig `yaml:"billing"`
 	// Drain is how a stop treats open connections.
 	Drain DrainConfig `yaml:"drain"`
 	// Log goes to standard error.

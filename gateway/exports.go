@@ -10,6 +10,6 @@ func (p *process) exports(a assembly) *export.Exporter {
 	prices := billing.NewStore(p.rdb, a.prices)
 	return export.New(export.Config{
 		Records: p.records, Charges: &billing.Charger{Records: p.records, Books: prices, Finals: prices},
-		Retention: p.records.Retention(),
+		Retention: p.records.Retention(), Issuer: a.issuer,
 	})
 }

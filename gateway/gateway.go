@@ -42,6 +42,7 @@ type assembly struct {
 	defaults func(plan string) auth.Defaults
 	plans    map[string]tenancy.Limits // what the file bounds, by the names of all plans
 	prices   map[string]billing.Prices // by plan, of the file
+	issuer   string                    // who writes the invoices
 	metering meteringSettings
 
 	proxy proxy.Config // limits only; compose fills the rest
@@ -139,7 +140,7 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	a.admin.Gatherer, a.admin.Log, a.admin.Version = registry, a.log, a.version
 	a.admin.Issuers, a.admin.Secrets = a.proxy.Auth, a.proxy.Auth
 	a.tellClients()
-	a.admin.Billing = p.billing(a, p.records, id)
+	a.admin.Billing = p.billing(a, p.records, id, registry)
 	a.admin.PlanLimits, a.admin.Usage = a.plans, usage{p.quota, p.pools}
 	a.admin.Explain = explain
 	a.admin.Metered, a.admin.Exports, a.admin.Chains = p.records, p.exports(a), p.records

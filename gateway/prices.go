@@ -1,10 +1,36 @@
 package gateway
 
 import (
+	"unicode"
+	"unicode/utf8"
+
 	"github.com/goccy/go-yaml/token"
 
 	"weir/billing"
 )
+
+// BillingConfig is about what usage costs; prices are plans'.
+type BillingConfig struct {
+	// Issuer is who writes the invoices, as FOCUS files say it (InvoiceIssuerName,
+	// ProviderName, PublisherName): at most 100 characters. Optional; Weir if empty. The
+	// file should be the same on every gateway, or exports are not.
+	Issuer string `yaml:"issuer"`
+}
+
+// maxIssuer is how many characters an issuer may have.
+const maxIssuer = 100
+
+func (v *validator) billing(b *BillingConfig) {
+	for _, r := range b.Issuer {
+		if !unicode.IsPrint(r) {
+			v.fail("billing.issuer", codeValue, "%q has a character that cannot be read", b.Issuer)
+			return
+		}
+	}
+	if n := utf8.RuneCountInString(b.Issuer); n > maxIssuer {
+		v.fail("billing.issuer", codeValue, "%d characters are too many, at most %d are allowed", n, maxIssuer)
+	}
+}
 
 // planPrices are the prices that plans have by the file.
 func planPrices(plans []PlanConfig) map[string]billing.Prices {

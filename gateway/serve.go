@@ -58,7 +58,7 @@ func (c *Config) assemble(log *slog.Logger, version string) (*assembly, error) {
 		},
 		metering: c.Metering.settings(c.dir),
 		admin:    admin.Config{Plans: planNames(c.Plans), DefaultPool: c.DefaultPool}, defaults: planDefaults(c.Plans), plans: planFile(c.Plans),
-		prices: planPrices(c.Plans),
+		prices: planPrices(c.Plans), issuer: c.Billing.Issuer,
 	}
 	var err error
 	if a.sealer, err = c.sealer(); err != nil {

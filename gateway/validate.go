@@ -115,6 +115,7 @@ func (v *validator) config(c *Config) {
 	}
 	v.zone(c.Zone)
 	v.metering(&c.Metering)
+	v.billing(&c.Billing)
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "text", "json")
 	v.plans(c)
