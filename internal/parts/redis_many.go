@@ -40,12 +40,23 @@ type RedisSet interface {
 // they are frozen and cut off meanwhile.
 func Lose(set RedisSet, master *RedisNode, fn func()) {
 	master.t.Helper()
-	replicas := set.ReplicasOf(master)
-	for _, r := range replicas {
-		r.Freeze()
-		defer r.Thaw()
-	}
-	master.Do("CLIENT", "KILL", "TYPE", "replica")
+	frozen := map[*RedisNode]bool{}
+	defer func() {
+		for r := range frozen {
+			r.Thaw()
+		}
+	}()
+	// One that others do not take for a replica yet may connect.
+	Await(master.t, master.Addr()+" is without replicas", 10*time.Second, func() bool {
+		for _, r := range set.ReplicasOf(master) {
+			if !frozen[r] {
+				r.Freeze()
+				frozen[r] = true
+			}
+		}
+		master.Do("CLIENT", "KILL", "TYPE", "replica")
+		return len(frozen) > 0 && master.Info("replication", "connected_slaves") == "0"
+	})
 	fn()
 	master.Kill()
 }
