@@ -20,6 +20,7 @@ import (
 // TestStockClients is the story of the README on real parts: `weir dev` with
 // --kafka and --redis, and clients as people have them.
 func TestStockClients(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	dir := filepath.Join(w.dir, ".weir")
 	w.dev(dir)

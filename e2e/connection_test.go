@@ -33,6 +33,7 @@ type refusedCase struct {
 // error, logs what it says (docs/refusals.md has it), and that the feed and
 // connection check say why.
 func TestRefusedClients(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	dev := filepath.Join(dir, ".weir")
 	log := filepath.Join(dir, "dev.log")

@@ -19,6 +19,7 @@ import (
 // gateway in the middle of it: what takes over finishes. Nothing of the
 // instance is left in the pool, all of its neighbour is.
 func TestDelete(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	g1 := w.start("g1")
 	gone, stays := w.create(g1, "i-gone"), w.create(g1, "i-gone2") // nearly the same prefix

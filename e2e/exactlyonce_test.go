@@ -31,6 +31,7 @@ const (
 // In the middle a broker is killed and restarted, then the gateway. Every value
 // arrives once.
 func TestExactlyOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	g := w.start("g1")
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)

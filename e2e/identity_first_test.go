@@ -13,6 +13,7 @@ import (
 // TestFirstRecordAsInstance prints how long a client needs from nothing to its first record
 // acknowledged: as the gateway in the pool, and as its instance.
 func TestFirstRecordAsInstance(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"gateway", "instance"} {
 		t.Run(mode, func(t *testing.T) {
 			w := newWalledWorld(t, mode, 1)

@@ -26,6 +26,7 @@ import (
 // TestHostileTenantWalled is TestHostileTenantReal where each instance has a
 // principal of its own in the pool.
 func TestHostileTenantWalled(t *testing.T) {
+	t.Parallel()
 	besiege(t, newWalledWorld(t, "instance", 3))
 }
 
@@ -232,6 +233,7 @@ func bytesOf(resp kmsg.Response) (size int) {
 // TestIdentityLife: made with the instance, kept in step, repaired when lost,
 // rotated under load, removed with the instance.
 func TestIdentityLife(t *testing.T) {
+	t.Parallel()
 	w := newWalledWorld(t, "instance", 3)
 	super := kadm.NewClient(w.superuser())
 	g := w.start("g1")

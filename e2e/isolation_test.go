@@ -18,6 +18,7 @@ import (
 // TestTwoInstances lets two instances do everything at once under the same
 // names: topics, classic and KIP-848 groups, transactions, administration.
 func TestTwoInstances(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	g := w.start("g1")
 	left, right := w.create(g, "i-left"), w.create(g, "i-right")

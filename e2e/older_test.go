@@ -20,6 +20,7 @@ import (
 // TestOlderKafka is a pool of the line before 4.0: what its brokers do not have
 // is not offered, and clients of today work with what there is.
 func TestOlderKafka(t *testing.T) {
+	t.Parallel()
 	w := newWorldOn(t, parts.StartOlderKafka(t, 1))
 	in := w.create(w.start("g1"), "i-older")
 	cl := w.client(in)

@@ -23,6 +23,7 @@ const shareRecords = 2000
 // record is done once, none is another's; released ones come again, rejected
 // ones do not.
 func TestShareGroup(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	g := w.start("g1")
 	w.start("g2")

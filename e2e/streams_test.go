@@ -20,6 +20,7 @@ import (
 // TestStreamsGroup joins a Kafka Streams group by hand (KIP-1071), and asks what
 // administrators ask, beside another instance with topics of the same names.
 func TestStreamsGroup(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	g := w.start("one")
 	in, other := w.create(g, "acme-one"), w.create(g, "other-one")

@@ -24,6 +24,7 @@ import (
 // and on a Kafka of its own, and compares exit status and output. What differs
 // must be written down there, and what is written down must differ.
 func TestKafkaTools(t *testing.T) {
+	t.Parallel()
 	script, err := readToolScript(filepath.Join("testdata", "tools.txt"))
 	if err != nil {
 		t.Fatal(err)

@@ -28,6 +28,7 @@ import (
 // Two gateways metered 1 GB each in every hour of the day, and 2 GB came late: 50 GB. Of
 // them 10 are free, 20 cost 0.10 EUR each, and 20 cost 0.05: 3.00 EUR.
 func TestUsageOnTheBill(t *testing.T) {
+	t.Parallel()
 	const gb, cost = 1_000_000_000, "3.00"
 	w := newWorldOf(t, 1)
 	w.more = `plans:

@@ -16,6 +16,7 @@ import (
 // say so within a minute, and all is exact, then and when there is room again
 // (operations.md F16).
 func TestUsageFullDisk(t *testing.T) {
+	t.Parallel()
 	disk := parts.MountSmallDisk(t, 16)
 	w := newWorldOn(t, parts.StartKafka(t, 1))
 	w.more += fmt.Sprintf("metering: {dir: %q}\n", disk.Dir)

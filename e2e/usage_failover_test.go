@@ -17,6 +17,7 @@ var usageFailovers = flag.Int("usage-failovers", 2, "how often TestUsageFailover
 // TestUsageFailover kills masters of Redis under load. Half of them with what nobody else
 // has: the replicas were frozen and cut off for seconds (operations.md F12).
 func TestUsageFailover(t *testing.T) {
+	t.Parallel()
 	for name, start := range map[string]func(testing.TB) parts.RedisSet{
 		"sentinel": func(t testing.TB) parts.RedisSet { return parts.StartRedisSentinel(t) },
 		"cluster":  func(t testing.TB) parts.RedisSet { return parts.StartRedisCluster(t) },

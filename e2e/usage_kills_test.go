@@ -21,6 +21,7 @@ var usageKills = flag.Int("usage-kills", 5, "how often TestUsageKills kills a ga
 // after each, what was acknowledged to clients ≤ what is metered ≤ what is in the log
 // (operations.md F01, I4). The next gateway starts in the same metering.dir.
 func TestUsageKills(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	gateways := []*gateway{w.start("g0"), w.start("g1")}
 	u := w.usage()

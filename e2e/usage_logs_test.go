@@ -19,6 +19,7 @@ import (
 // TestUsageAgainstTheLogs compares what is metered with the ends of real logs, as a
 // gateway does each hour: nothing is told but what was written beside the gateways.
 func TestUsageAgainstTheLogs(t *testing.T) {
+	t.Parallel()
 	w := newWorldOf(t, 1)
 	g := w.start("g1")
 	u := w.usage()

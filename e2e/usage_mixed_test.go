@@ -23,6 +23,7 @@ var usageMinutes = flag.Float64("usage-minutes", 0.2, "how long TestUsageMixed p
 // the same, to the byte (issue 7). Where a client may write twice what it is told of
 // once, acknowledged ≤ metered ≤ appended holds.
 func TestUsageMixed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.more += "metering: {breakdown: [topic]}\n"
 	g := w.start("g1")

@@ -96,6 +96,7 @@ func (l *usageLoad) end(gateways ...*gateway) {
 // TestUsageRedisLoses: Redis forgets all, goes back to an old dump, is away for minutes
 // (operations.md F13, F14). Clients do not notice, and no count is missing or too much.
 func TestUsageRedisLoses(t *testing.T) {
+	t.Parallel()
 	w := newWorldOn(t, parts.StartKafka(t, 1))
 	g1, g2 := w.start("g1"), w.start("g2")
 	load := w.usageLoad(g1)

@@ -19,6 +19,7 @@ import (
 // TestUsageRolling replaces gateways one after the other under load, and then stops all
 // of them: nothing is missing or too much, and the hours seal complete.
 func TestUsageRolling(t *testing.T) {
+	t.Parallel()
 	w := newWorldOn(t, parts.StartKafka(t, 1))
 	old := []*gateway{w.start("g1"), w.start("g2")}
 	u := w.usage()

@@ -24,6 +24,7 @@ import (
 // killed in the middle and started again without its state. The counts are those
 // that the input gives, and every step up to them was written once.
 func TestWordCount(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	g := w.start("g1")
 	classPath := compileJava(t, w, "WordCount")

@@ -76,7 +76,10 @@ func real(ctx context.Context, tags string, flags ...string) error {
 	missing := parts.Provision(ctx, ".", os.Stdout)
 	if len(missing) == 0 {
 		args := append([]string{"test", "-race", "-v", "-tags", tags, "-timeout", "40m", "-p", "1"}, flags...)
-		return goTool(ctx, append(args, "./e2e/...", "./internal/parts/...")...)
+		if err := goTool(ctx, append(args, "./e2e/...", "./internal/parts/...")...); err != nil || len(flags) > 0 {
+			return err
+		}
+		return goTool(ctx, append(args, "-run", "^TestReal", "./metering")...)
 	}
 	for _, err := range missing {
 		fmt.Println("cannot be had here:", err)
