@@ -10,6 +10,7 @@ import (
 	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -29,14 +30,26 @@ import (
 // them 10 are free, 20 cost 0.10 EUR each, and 20 cost 0.05: 3.00 EUR.
 func TestUsageOnTheBill(t *testing.T) {
 	t.Parallel()
-	const gb, cost = 1_000_000_000, "3.00"
-	w := newWorldOf(t, 1)
-	w.more = `plans:
+	for name, start := range map[string]func(testing.TB) string{
+		"one redis": func(t testing.TB) string { return parts.StartRedis(t).URL() },
+		"cluster":   func(t testing.TB) string { return parts.StartRedisCluster(t).URL() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorldWith(t, parts.StartKafka(t, 1), start(t))
+			w.more = `plans:
   - name: standard
     prices:
       currency: EUR
       meters: [{meter: produce_bytes, unit: GB, price: "0.10", free: 10, tiers: [{above: 30, price: "0.05"}]}]
 `
+			w.bill(t)
+		})
+	}
+}
+
+func (w *world) bill(t *testing.T) {
+	t.Helper()
+	const gb, cost = 1_000_000_000, "3.00"
 	u := w.usage()
 	yesterday := metering.HourOf(time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -1))
 	w.sealYesterday(u, yesterday, gb)
@@ -81,7 +94,47 @@ func TestUsageOnTheBill(t *testing.T) {
 	if statement.Total != cost {
 		t.Errorf("the statement comes to %s, want %s: %+v", statement.Total, cost, statement.Lines)
 	}
-	w.tampered(g, u)
+	w.budgeted(g, yesterday, cost)
+	w.tampered(g, u, from)
+}
+
+// budgeted bounds what the tenant spends, which it has spent unless a month began today.
+func (w *world) budgeted(g *gateway, yesterday metering.Hour, cost string) {
+	w.t.Helper()
+	restraint := "throttle"
+	if day := (yesterday + 24).Begin(); day.Day() == 1 {
+		cost, restraint = "0.00", ""
+	}
+	tenant := []string{"--tenant", "t-e2e", "--currency", "EUR"}
+	var budget api.Budget
+	w.weirJSON(g, &budget, append([]string{"budget", "set", "1.00", "--mode", "hard"}, tenant...)...)
+	var is api.Balance
+	balance := func() {
+		w.call(g, http.MethodGet, "/v1/tenants/t-e2e/balance", "", http.StatusOK, &is)
+		w.t.Logf("budget %s: %s %s available, %s spent, restraint %q", is.Mode, is.Available, is.Currency, is.Spent, is.Restraint)
+	}
+	if balance(); is.Spent != cost || is.Restraint != restraint {
+		w.t.Errorf("%+v", is)
+	}
+	w.weirJSON(g, &budget, append([]string{"budget", "set", "--mode", "prepaid"}, tenant...)...)
+	for range 2 { // once
+		var up api.TopUp
+		w.weirJSON(g, &up, append([]string{"budget", "top-up", "10.00", "--id", "payment-1"}, tenant...)...)
+	}
+	is = api.Balance{}
+	if balance(); is.Available != "10.00" || is.Spent != cost || is.Restraint != "" {
+		w.t.Errorf("%+v", is)
+	}
+	prices := filepath.Join(w.dir, "prices.yaml")
+	w.write("prices.yaml", []byte("currency: EUR\nmeters: [{meter: produce_bytes, unit: GB, price: 1}]\n"))
+	for _, args := range [][]string{
+		{"plan", "prices", "set", "standard", prices, "--from", time.Now().UTC().AddDate(0, 1, -time.Now().UTC().Day()+1).Format("2006-01")},
+		{"plan", "prices", "get", "standard"}, {"budget", "get", "--tenant", "t-e2e"}, {"budget", "delete", "--tenant", "t-e2e"}, {"statement", "list", "--tenant", "t-e2e"},
+	} {
+		if out, err := w.weir(g, args...); err != nil {
+			w.t.Errorf("weir %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
 }
 
 // sealYesterday has a day metered by two gateways and sealed, and a correction of what a
@@ -218,17 +271,14 @@ func sumOfColumn(t *testing.T, name, column string) (sum int64) {
 	return sum
 }
 
-// tampered changes one record, which must show.
-func (w *world) tampered(g *gateway, u *usage) {
+// tampered changes one record of a day, which must show.
+func (w *world) tampered(g *gateway, u *usage, day string) {
 	w.t.Helper()
 	if out, err := w.weir(g, "usage", "verify", "i-bill"); err != nil {
 		w.t.Errorf("a whole chain: %v\n%s", err, out)
 	}
-	keys, err := u.rdb.Keys(w.t.Context(), "weir:{i-bill}:records:*").Result()
-	if err != nil || len(keys) == 0 {
-		w.t.Fatalf("no records: %v", err)
-	}
-	raw, err := u.rdb.HGet(w.t.Context(), keys[0], "7").Bytes()
+	key := "weir:{i-bill}:records:" + day
+	raw, err := u.rdb.HGet(w.t.Context(), key, "7").Bytes()
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -236,7 +286,7 @@ func (w *world) tampered(g *gateway, u *usage) {
 	if bytes.Count(raw, was) != 1 {
 		w.t.Fatalf("record 7 is not of 2 GB: %x", raw)
 	}
-	if err := u.rdb.HSet(w.t.Context(), keys[0], "7", bytes.Replace(raw, was, less, 1)).Err(); err != nil {
+	if err := u.rdb.HSet(w.t.Context(), key, "7", bytes.Replace(raw, was, less, 1)).Err(); err != nil {
 		w.t.Fatal(err)
 	}
 	out, err := w.weir(g, "usage", "verify", "i-bill")
