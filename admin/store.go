@@ -92,7 +92,7 @@ func (s *server) applied(ctx context.Context, rev tenancy.Revision) api.ReadyOn 
 	ready, of, err := s.cfg.Store.WaitApplied(wait, rev)
 	if err == nil {
 		if err = s.cfg.Directory.Await(wait, rev); err != nil {
-			of++ // Redis has not heard of this one for a while
+			of++ // Redis has not heard of this one for a while, or it has just begun anew
 		}
 	}
 	if err != nil {

@@ -73,16 +73,15 @@ func (k *Keeper) RunStatements(ctx context.Context) error {
 }
 
 // every does a thing now and then, if this gateway has the lease; it has it for three
-// turns, so that one that stopped is missed for no longer. others: another does it.
+// turns, so that one that stopped is missed for no longer. others: another does it, or may.
 func (k *Keeper) every(ctx context.Context, what string, d time.Duration, do func(context.Context) error, others func()) error {
 	tick := time.NewTicker(d)
 	defer tick.Stop()
 	for {
 		held, err := k.cfg.Lease(ctx, what, 3*d)
-		switch {
-		case err == nil && held:
+		if held && err == nil {
 			err = do(ctx)
-		case err == nil:
+		} else {
 			others()
 		}
 		if err != nil && ctx.Err() == nil {

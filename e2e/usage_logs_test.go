@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -29,10 +30,35 @@ func TestUsageAgainstTheLogs(t *testing.T) {
 		w.pump(w.create(g, "i-log-txn"), "txn", kgo.TransactionalID("txn")),
 	}
 	logs := w.compared(u, pumps)
+	metered := func() {
+		t.Helper()
+		settles(t, usageLimit, func(ctx context.Context) (text string, good bool) {
+			good = true
+			for _, p := range pumps {
+				all, err := u.of(ctx, p.id)
+				if err != nil {
+					return err.Error(), false
+				}
+				records := all[""][metering.ProduceRecords]
+				text += fmt.Sprintf("%s: %d acknowledged, %d metered\n", p.id, p.records.Load(), records)
+				good = good && records >= p.records.Load()
+			}
+			return text, good
+		})
+	}
+	for _, p := range pumps {
+		p.quiet(t)
+	}
+	metered()
 	logs.compare(t) // remembers
+	for _, p := range pumps {
+		p.paused.Store(false)
+	}
+	parts.Await(t, "more is produced", time.Minute, func() bool { return pumps[0].records.Load() > 1000 })
 	for _, p := range pumps {
 		p.stop(t)
 	}
+	metered()
 	for id, c := range logs.compare(t) {
 		t.Logf("%-16s %d appended, %d to %d metered, difference %d %s", id, c.Appended, c.MeteredLeast, c.MeteredMost, c.Difference, c.Note)
 		if c.Difference != 0 || c.Appended == 0 || c.Since.IsZero() {
@@ -104,8 +130,7 @@ func (w *world) compared(u *usage, pumps []*pump) *comparing {
 			return all, err
 		},
 		Wait: func(context.Context, time.Duration) error {
-			<-time.After(2500 * time.Millisecond) // a push, and some
-			return nil
+			return nil // all is metered
 		},
 	})
 	return c

@@ -58,7 +58,11 @@ func TestLogsOfInstances(t *testing.T) {
 	var all map[tenancy.InstanceID]metering.Logs
 	parts.Await(t, "the pool answers", time.Minute, func() bool {
 		all, err = l.ends(t.Context())
-		return err == nil && len(all["orders"].Topics) == 2
+		known := err == nil && len(all["orders"].Topics) == 2
+		for _, e := range all["orders"].Topics {
+			known = known && e.Known
+		}
+		return known
 	})
 	for _, e := range all["orders"].Topics {
 		if want := map[string]int64{"orders.t": 7, "orders.u": 0}[e.Name]; !e.Known || e.Records != want || e.ID == [16]byte{} {

@@ -59,7 +59,7 @@ func TestDamagedCounters(t *testing.T) {
 		{"not at all", func(m []byte) []byte { return m }, 55, ""},
 		{"the magic", flip(3), 55, "0 of 10"},
 		{"the header's epoch", flip(len(headerMagic) + 1), 55, "0 of 10"},
-		{"behind the header", flip(headerSize - 1), 55, "0 of 10"},
+		{"behind the header", flip(seedBegin - 1), 55, "0 of 10"},
 		{"a label", flip(first + slotTexts + 3), 54, "1 of 10"},
 		{"a label's hour", flip(first + 9), 54, "1 of 10"},
 		{"a label's length", flip(first + 6), 54, "1 of 10"},

@@ -207,11 +207,11 @@ func TestManyDoubts(t *testing.T) {
 			a.Produced(&batch)
 		}
 	}
-	repeat(testOf, 15)
-	if got := len(b.Doubts()); got != 10 {
+	repeat(testOf, 60)
+	if got := len(b.Doubts()); got != 50 {
 		t.Errorf("%d of one instance", got)
 	}
-	for i := range 12 {
+	for i := range 6 {
 		other := testOf
 		other.Instance = tenancy.InstanceID(fmt.Sprintf("other-%d", i))
 		repeat(other, 9)
@@ -219,7 +219,7 @@ func TestManyDoubts(t *testing.T) {
 	if got := len(b.Doubts()); got != 100 {
 		t.Errorf("%d", got)
 	}
-	wantProduced(t, b, 15+12*9)
+	wantProduced(t, b, 60+6*9)
 }
 
 // Receipts forget the oldest, and never say of a batch that it was counted when it was not.

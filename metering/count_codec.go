@@ -127,7 +127,13 @@ func (c *Count) parseField(field string) (err error) {
 }
 
 func (c *Count) parseValue(value string) (err error) {
-	words := strings.Split(value, " ")
+	words := strings.SplitN(value, " ", 6)
+	if len(words) == 6 {
+		if err := c.parseValue(strings.Join(words[:5], " ")); err != nil {
+			return err
+		}
+		return fmt.Errorf("has more than is known: %w", errNewer)
+	}
 	if len(words) != 5 || words[1] != "0" && words[1] != "1" {
 		return fmt.Errorf("is not like seq 0|1 tenant pool v0,v1")
 	}

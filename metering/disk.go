@@ -247,6 +247,7 @@ func firstLine(err error) string {
 type bookMetrics struct {
 	spool, onDisk prometheus.Gauge
 	damaged       prometheus.Counter
+	undoubted     prometheus.Counter
 }
 
 func newBookMetrics(r prometheus.Registerer) *bookMetrics {
@@ -254,9 +255,12 @@ func newBookMetrics(r prometheus.Registerer) *bookMetrics {
 		spool:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "weir_usage_spool_bytes", Help: "Size of the final counts on this gateway's disk."}),
 		onDisk:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "weir_usage_on_disk", Help: "1 while all that is counted outlives the process, 0 while some is in memory only."}),
 		damaged: prometheus.NewCounter(prometheus.CounterOpts{Name: "weir_usage_damaged_total", Help: "Files of counts that were damaged, and set aside."}),
+		undoubted: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "weir_usage_undoubted_total", Help: "Repeated batches that were counted for good, because there were too many to ask others about: some may be billed twice.",
+		}),
 	}
 	if r != nil {
-		r.MustRegister(m.spool, m.onDisk, m.damaged)
+		r.MustRegister(m.spool, m.onDisk, m.damaged, m.undoubted)
 	}
 	return m
 }

@@ -19,8 +19,8 @@ const (
 	doubtsPerSlot = (slotSize - doubtsBegin) / doubtSize
 	noSlot        = 1<<32 - 1
 	// maxDoubts bounds memory. Each batch that was in flight when a gateway died is one;
-	// what comes on top is counted for good. An instance has a tenth of them in an hour,
-	// so that it cannot use up the others'.
+	// what comes on top is counted for good. From half of them on an instance has a tenth
+	// at the most in an hour, so that it cannot use up the others'.
 	maxDoubts = 100_000
 )
 
@@ -83,7 +83,8 @@ func (b *Book) repeated(a *Account, batch *Batch) {
 			e.slot.counters().add(&d.values, 1)
 		}
 	}
-	if len(b.doubts) >= b.doubtful || a.entry.doubts >= b.doubtful/10 {
+	if n := len(b.doubts); n >= b.doubtful || n >= b.doubtful/2 && a.entry.doubts >= b.doubtful/10 {
+		b.metrics.undoubted.Inc()
 		b.receipts.Load().put(receipt, true)
 		return
 	}

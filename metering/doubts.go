@@ -85,7 +85,7 @@ func (p *Pusher) doubtful(ctx context.Context) (all []*doubtful, err error) {
 			open[d.claim()] = since
 		}
 		now := p.cfg.Now()
-		if n < doubtsAtOnce && (!claimed || now.Sub(since) < doubtYoung || now.Sub(d.At) >= doubtFor || p.rounds%claimEvery == 0) {
+		if n < doubtsAtOnce && (!claimed || now.Sub(since) < doubtYoung || now.Sub(d.At) >= doubtFor || p.rounds%claimEvery == 0 || p.stopping) {
 			of(d.Instance).claims = append(of(d.Instance).claims, d)
 			n++
 		}

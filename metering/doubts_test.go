@@ -158,27 +158,48 @@ func TestDoubtThatRedisLostIsNotEndedAtOnce(t *testing.T) {
 	}
 }
 
-// A gateway that stops for good answers what another doubted since its last round, and
-// takes back what another has counted.
+// A gateway that stops for good answers what another doubts since its last round, takes
+// back what another says to have counted, and brings that to Redis.
 func TestDoubtsAreSettledAtTheStop(t *testing.T) {
 	m := miniredis.RunT(t)
 	a, b := newTestPusher(t, m, "a"), newTestPusher(t, m, "b")
-	for _, p := range []*testPusher{a, b} {
-		p.round(t.Context())
+	round := func(all ...*testPusher) {
+		at := a.store.at.Add(pushEvery)
+		a.store.at, b.store.at = at, at
+		m.SetTime(at)
+		for _, p := range all {
+			p.round(t.Context())
+		}
 	}
-	first, second := batchKey{1, 7}, batchKey{1, 8}
-	a.book.produced("orders", first, false)
-	b.book.produced("orders", first, true)
-	b.round(t.Context())
-	b.book.produced("orders", second, false)
-	a.book.produced("orders", second, true)
-	a.round(t.Context())
-	b.round(t.Context()) // it answers a
+	round(a, b)
+	mine, other := batchKey{1, 7}, batchKey{1, 8}
+	a.book.produced("orders", mine, true)
+	for range int(doubtYoung/pushEvery) + 2 { // from then on it is asked about now and then
+		round(a)
+	}
+	for a.rounds%claimEvery != 1 {
+		round(a)
+	}
+	b.book.produced("orders", mine, false) // it was slow to count
+	a.book.produced("orders", other, false)
+	b.book.produced("orders", other, true)
+	round(b)
+	if len(a.book.doubts) != 1 || len(b.book.doubts) != 1 {
+		t.Fatalf("before the stop a doubts %v, b %v", a.book.doubts, b.book.doubts)
+	}
 	if err := a.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	b.round(t.Context())
+	round(b)
+	round(b) // brings it to Redis
 	if len(a.book.doubts) != 0 || len(b.book.doubts) != 0 {
 		t.Errorf("a still doubts %v, b %v", a.book.doubts, b.book.doubts)
+	}
+	sum := int64(0)
+	for _, c := range countsOf(t, a.store.Store, "orders", testHour) {
+		sum += c.Values[ProduceBytes]
+	}
+	if sum != 2 {
+		t.Errorf("two batches were counted %d times in Redis", sum)
 	}
 }

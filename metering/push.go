@@ -41,15 +41,16 @@ type Pusher struct {
 	metrics pushMetrics
 
 	// Run's own.
-	want    string              // why Redis is to be healed; "": it need not be
-	away    bool                // the last round failed
-	ids     map[string]bool     // run ids of the masters that are
-	healed  time.Time           // when everything was pushed last
-	fresh   time.Time           // when what had changed was pushed last
-	told    map[Served]bool     // what the fleet was told in healSpan; false: it is to be told again
-	claimed map[claim]time.Time // since when Redis has it
-	rounds  int
-	alarmed time.Time // when the lag was told last; zero: there is none
+	want     string              // why Redis is to be healed; "": it need not be
+	away     bool                // the last round failed
+	ids      map[string]bool     // run ids of the masters that are
+	healed   time.Time           // when everything was pushed last
+	fresh    time.Time           // when what had changed was pushed last
+	stopping bool                // Flush: all doubts are asked about once more
+	told     map[Served]bool     // what the fleet was told in healSpan; false: it is to be told again
+	claimed  map[claim]time.Time // since when Redis has it
+	rounds   int
+	alarmed  time.Time // when the lag was told last; zero: there is none
 
 	mu     sync.Mutex
 	behind time.Time // since when Redis lacks counts; zero: it has all
@@ -89,7 +90,15 @@ func (p *Pusher) Run(ctx context.Context) error {
 // everything final, and answers once more what others doubt. With an error, the file that the counters are in keeps it: the next
 // start settles it.
 func (p *Pusher) Flush(ctx context.Context) error {
-	if err := errors.Join(p.settle(ctx), p.push(ctx)); err != nil {
+	err := p.push(ctx)
+	p.stopping = true
+	if e := p.settle(ctx); e != nil {
+		p.cfg.Log.Warn("usage: what other gateways doubt was not answered at the stop", "error", e,
+			"fix", "start a gateway in the same metering.dir within minutes, or repetitions may be billed twice")
+	} else if err == nil {
+		err = p.push(ctx) // what was taken back
+	}
+	if err != nil {
 		p.cfg.Log.Error("usage was not pushed to Redis at the stop", "error", err,
 			"fix", "nothing is lost: start a gateway in the same metering.dir, and it will be pushed")
 		return err

@@ -2,6 +2,7 @@ package metering
 
 import (
 	"math/bits"
+	"math/rand/v2"
 	"sync/atomic"
 	"unsafe"
 )
@@ -17,8 +18,14 @@ import (
 // killed; that two batches among all that are asked for have the same 62 bits has a
 // probability of 3·10⁻¹⁴ for each question.
 //
+// Which ring is asked by a seed of this memory's, so that no tenant can find names of
+// topics whose batches push out others' receipts.
+//
 // The memory is a file's, mapped or read, or the heap's. Any goroutine.
-type receipts struct{ rings []receiptRing }
+type receipts struct {
+	rings []receiptRing
+	seed  *atomic.Uint64
+}
 
 const (
 	receiptRings  = 64
@@ -31,13 +38,20 @@ type receiptRing struct {
 	receipt [receiptLength]atomic.Uint64
 }
 
-// receiptsIn are those in mem, which has receiptBytes and begins at a multiple of 8.
+// receiptsIn are those of a file whose beginning is mem, at a multiple of 8.
 func receiptsIn(mem []byte) *receipts {
-	_ = mem[receiptBytes-1]
-	return &receipts{rings: unsafe.Slice((*receiptRing)(unsafe.Pointer(&mem[0])), receiptRings)} //nolint:gosec // it is as long as that
+	_ = mem[slotsBegin-1]
+	return &receipts{
+		rings: unsafe.Slice((*receiptRing)(unsafe.Pointer(&mem[headerSize])), receiptRings), //nolint:gosec // it is as long as that
+		seed:  (*atomic.Uint64)(unsafe.Pointer(&mem[seedBegin])),                            //nolint:gosec // 8-aligned
+	}
 }
 
-func newReceipts() *receipts { return &receipts{rings: make([]receiptRing, receiptRings)} }
+func newReceipts() *receipts {
+	r := &receipts{rings: make([]receiptRing, receiptRings), seed: new(atomic.Uint64)}
+	r.seed.Store(rand.Uint64())
+	return r
+}
 
 // receiptOf mixes partition and offset: both halves of a product, as wyhash does, of
 // which partition is a hash already. The last bit is free; never 0, which is no receipt.
@@ -46,8 +60,11 @@ func receiptOf(partition uint64, offset int64) uint64 {
 	return (high^low)&^1 | 2
 }
 
-// ringOf is where a receipt is.
-func (r *receipts) ringOf(receipt uint64) *receiptRing { return &r.rings[receipt>>58] }
+// ringOf is where a receipt is (half of the finalizer of splitmix64).
+func (r *receipts) ringOf(receipt uint64) *receiptRing {
+	x := (receipt ^ r.seed.Load()) * 0xbf58476d1ce4e5b9
+	return &r.rings[(x^x>>32)*0x94d049bb133111eb>>58]
+}
 
 // put remembers a batch: that it was counted for good (firm), or that it was counted
 // and is in doubt.
@@ -75,6 +92,7 @@ func (r *receipts) has(receipt uint64) (known, firm bool) {
 
 // copyTo puts all that is known into another memory.
 func (r *receipts) copyTo(other *receipts) {
+	other.seed.Store(r.seed.Load())
 	for i := range r.rings {
 		from, to := &r.rings[i], &other.rings[i]
 		for j := range from.receipt {

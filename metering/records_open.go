@@ -174,6 +174,9 @@ func (s *RecordStore) openPairs(ctx context.Context, from, to Hour) ([]openPair,
 		unknown := make([]tenancy.InstanceID, 0, membersAtOnce)
 		learn := func() error {
 			more, err := s.tenantsOf(ctx, h, unknown)
+			for _, p := range more { // of others all is damaged in this hour
+				seen[p.instance] = true
+			}
 			pairs, unknown = append(pairs, more...), unknown[:0]
 			return err
 		}
@@ -182,11 +185,10 @@ func (s *RecordStore) openPairs(ctx context.Context, from, to Hour) ([]openPair,
 				return nil, err
 			}
 			if tenant, ok := tenants[id]; ok && !seen[id] {
-				pairs = append(pairs, openPair{tenant, id})
+				pairs, seen[id] = append(pairs, openPair{tenant, id}), true
 			} else if !seen[id] {
 				unknown = append(unknown, id)
 			}
-			seen[id] = true
 			if len(unknown) == membersAtOnce {
 				if err := learn(); err != nil {
 					return nil, err

@@ -27,6 +27,8 @@ type sealing struct {
 	had  []Record // of that hour, before
 	more []Record // what is missing
 	err  error
+	// damaged are counts that cannot be read.
+	damaged []error
 }
 
 // sealHour seals all instances of an hour, or those that failed before. It returns the
@@ -112,6 +114,7 @@ func (s *Sealer) seal(ctx context.Context, all []*sealing, fleets map[Hour]map[s
 			case errors.Is(one.err, errMoved):
 				moved = append(moved, one)
 			case one.err == nil:
+				s.tellDamaged(one)
 				s.metrics.sealed(one.more)
 				archived = append(append(archived, one.had...), one.more...)
 			}
@@ -157,7 +160,7 @@ func (s *Sealer) read(ctx context.Context, one *sealing, fleet map[string]string
 	if err != nil {
 		return err
 	}
-	s.tellDamaged(one, damaged)
+	one.damaged = damaged
 	one.more = hourOf{
 		hour: one.hour, counts: counts, fleet: fleet, sealed: one.had, late: one.late, lacking: len(damaged) > 0, now: s.cfg.Now(),
 	}.plan()

@@ -106,11 +106,13 @@ func TestCorrections(t *testing.T) {
 	}
 }
 
-// An hour is complete when all that served in it have said so, and only then.
 // A count that is damaged in Redis keeps no hour from being sealed, is told, and is
 // billed as soon as its gateway has written it anew.
 func TestDamagedCount(t *testing.T) {
-	for name, value := range map[string]string{"no count at all": "junk", "its sequence can be read": "9 1 acme eu1 7,x"} {
+	for name, value := range map[string]string{
+		"no count at all": "junk", "its sequence can be read": "9 1 acme eu1 7,x", "a number has a zero before it": "9 1 acme eu1 07",
+		"a number is missing": "9 1 acme eu1 7,", "too great": "9 1 acme eu1 99999999999999999999", "the sequence has a zero before it": "09 1 acme eu1 7",
+	} {
 		t.Run(name, func(t *testing.T) {
 			s := newTestSeal(t)
 			sealer := s.sealer(t, "gw-1", "")
@@ -140,6 +142,7 @@ func TestDamagedCount(t *testing.T) {
 	}
 }
 
+// An hour is complete when all that served in it have said so, and only then.
 func TestComplete(t *testing.T) {
 	a, b := testCount("a", 1, 10), testCount("b", 1, 7)
 	field := func(c Count) string { return c.Source.start() }

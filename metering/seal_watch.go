@@ -45,8 +45,8 @@ func (m *sealMetrics) sealed(records []Record) {
 }
 
 // tellDamaged tells of counts that cannot be read: the hour is sealed without them.
-func (s *Sealer) tellDamaged(one *sealing, damaged []error) {
-	for _, err := range damaged {
+func (s *Sealer) tellDamaged(one *sealing) {
+	for _, err := range one.damaged {
 		s.metrics.damaged.Inc()
 		s.cfg.Log.Error("a count of usage is damaged, and not billed", "instance", string(one.id), "hour", one.hour.String(), "error", err,
 			"fix", "its gateway writes it anew within the hour, and it is billed as a correction; if that gateway is gone for good, start one with its metering.dir")

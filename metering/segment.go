@@ -17,14 +17,19 @@ import (
 // which keeps it whatever kills the process:
 //
 //	0     the header, one page: magic, epoch, gateway, CRC-32C
+//	4088  seed of the receipts
 //	4096  receipts
 //	then  segments of 256 slots each
 //
 // Whoever has it open holds its lock (flock), which ends with the process.
+//
+// The magic gets another number with every change of the layout and with every new meter:
+// an older gateway sets such a file aside rather than read half of it.
 const (
 	counterSuffix = ".counters"
 	headerSize    = 4096
-	headerMagic   = "weir usage counters 1\n"
+	headerMagic   = "weir usage counters 2\n"
+	seedBegin     = headerSize - 8
 	slotsBegin    = headerSize + receiptBytes
 	segmentSize   = 256 * slotSize
 )
@@ -80,7 +85,7 @@ func newCounterFile(dir, gateway string, epoch int64, allocate func(*os.File, in
 		return nil, err
 	}
 	copy(head, headerOf(gateway, epoch))
-	c.receipts = receiptsIn(head[headerSize:])
+	c.receipts = receiptsIn(head)
 	return c, nil
 }
 
@@ -190,7 +195,7 @@ func (c *counterFile) adopt(mem []byte) (slots []*slot, damaged error) {
 		}
 		return nil, damaged
 	case isZero(mem[:headerSize]) && isZero(mem[slotsBegin:]):
-	case string(mem[:len(head)]) != string(head) || !isZero(mem[len(head):headerSize]):
+	case string(mem[:len(head)]) != string(head) || !isZero(mem[len(head):seedBegin]):
 		damaged = errors.New("its header is damaged")
 	}
 	if over := (len(mem) - slotsBegin) % segmentSize; over != 0 && damaged == nil {
@@ -200,7 +205,7 @@ func (c *counterFile) adopt(mem []byte) (slots []*slot, damaged error) {
 	words := make([]uint64, (len(mem)+7)/8)
 	own := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), len(words)*8)[:len(mem)] //nolint:gosec // the same memory
 	copy(own, mem)
-	c.receipts = receiptsIn(own[headerSize:])
+	c.receipts = receiptsIn(own)
 	return c.slots(own[slotsBegin:], 0), damaged
 }
 

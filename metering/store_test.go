@@ -181,7 +181,7 @@ func TestPushAgainstItsRule(t *testing.T) {
 				at := place{c.Instance, c.Hour, c.field()}
 				had := model[at].Seq
 				wantLost = wantLost || had < told[at]
-				if had < c.Seq {
+				if had <= c.Seq { // of the same sequence it is the same, or what is there is damaged
 					model[at] = c
 				}
 				told[at] = max(had, c.Seq)
@@ -232,9 +232,20 @@ func TestCountsAndInstances(t *testing.T) {
 	if err != nil || len(counts) != 2 || len(damaged) != 1 {
 		t.Errorf("%v, %v, %v: want the damaged field told, and the others", counts, damaged, err)
 	}
-	s.redis.HSet(countsKey("orders", testHour), one.field(), one.value()+strings.Repeat(",1", Meters))
-	if _, _, err := s.Counts(t.Context(), "orders", testHour); !errors.Is(err, errNewer) {
-		t.Errorf("%v, want what a newer gateway counted to be no damage", err)
+	for _, more := range []string{strings.Repeat(",1", Meters), " z1"} {
+		ahead := one
+		ahead.Seq = 9
+		newer := ahead.value() + more
+		s.redis.HSet(countsKey("orders", testHour), one.field(), newer)
+		if _, _, err := s.Counts(t.Context(), "orders", testHour); !errors.Is(err, errNewer) {
+			t.Errorf("%v, want what a newer gateway counted to be no damage", err)
+		}
+		older := one
+		older.Seq, older.Values[Requests] = 1, 77
+		pushAll(t, s.Store, older)
+		if got := s.redis.HGet(countsKey("orders", testHour), one.field()); got != newer {
+			t.Errorf("%q has become %q", newer, got)
+		}
 	}
 }
 
