@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -122,16 +123,17 @@ func metered(t *testing.T) (*fixture, *fakeMetered) {
 // usageLines are the items of an answer, one each: whose, from when, whether sealed, bytes.
 func usageLines(u api.Usage) (lines []string) {
 	for _, i := range u.Items {
-		line := i.Tenant + " " + i.Instance + " " + i.Start.Format("01-02T15") + "-" + i.End.Format("01-02T15")
+		var line strings.Builder
+		line.WriteString(i.Tenant + " " + i.Instance + " " + i.Start.Format("01-02T15") + "-" + i.End.Format("01-02T15"))
 		for _, name := range []*string{&i.Plan, i.User, i.Topic} {
 			if name != nil && (name != &i.Plan || *name != "") {
-				line += " " + strconv.Quote(*name)
+				line.WriteString(" " + strconv.Quote(*name))
 			}
 		}
 		if !i.Sealed {
-			line += " open"
+			line.WriteString(" open")
 		}
-		lines = append(lines, line+" "+i.Meters["produce_bytes"])
+		lines = append(lines, line.String()+" "+i.Meters["produce_bytes"])
 	}
 	return lines
 }

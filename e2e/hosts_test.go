@@ -119,11 +119,12 @@ func TestHostNames(t *testing.T) {
 // javaAtHost is for Java's clients: names as its hosts file has them, verified as
 // always, by the tenant's CA alone.
 func (w *world) javaAtHost(t *testing.T, in, other instance) {
-	hosts := "127.0.0.1 " + ownHost
+	var hosts strings.Builder
+	hosts.WriteString("127.0.0.1 " + ownHost)
 	for node := range 4 {
-		hosts += fmt.Sprintf("\n127.0.0.1 b%d.%s", node, ownHost)
+		hosts.WriteString(fmt.Sprintf("\n127.0.0.1 b%d.%s", node, ownHost))
 	}
-	w.write("hosts", []byte(hosts+"\n"))
+	w.write("hosts", []byte(hosts.String()+"\n"))
 	t.Setenv("JAVA_TOOL_OPTIONS", "-Djdk.net.hosts.file="+filepath.Join(w.dir, "hosts"))
 	bootstrap := fmt.Sprintf("%s:%d", ownHost, w.port)
 	properties := func(name, user, password string) string {

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"maps"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -31,9 +32,7 @@ func asked[R kmsg.Response](ctx context.Context, cl *kgo.Client, req kmsg.Reques
 func thefts() map[string]theft {
 	all := map[string]theft{}
 	for _, some := range []map[string]theft{topicReads(), topicWrites(), groupThefts(), txnThefts(), clusterThefts()} {
-		for name, t := range some {
-			all[name] = t
-		}
+		maps.Copy(all, some)
 	}
 	return all
 }
@@ -79,7 +78,7 @@ func topicWrites() map[string]theft {
 			r := kmsg.NewIncrementalAlterConfigsRequestResource()
 			r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeTopic, theTopic(prefix)
 			c := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
-			c.Name, c.Value = "retention.ms", kmsg.StringPtr("1")
+			c.Name, c.Value = "retention.ms", new("1")
 			r.Configs = append(r.Configs, c)
 			req.Resources = append(req.Resources, r)
 			return asked(ctx, cl, req, func(r *kmsg.IncrementalAlterConfigsResponse) []int16 { return []int16{r.Resources[0].ErrorCode} })

@@ -130,7 +130,10 @@ func (w *world) budgeted(g *gateway, yesterday metering.Hour, cost string) {
 	w.write("prices.yaml", []byte("currency: EUR\nmeters: [{meter: produce_bytes, unit: GB, price: 1}]\n"))
 	for _, args := range [][]string{
 		{"plan", "prices", "set", "standard", prices, "--from", time.Now().UTC().AddDate(0, 1, -time.Now().UTC().Day()+1).Format("2006-01")},
-		{"plan", "prices", "get", "standard"}, {"budget", "get", "--tenant", "t-e2e"}, {"budget", "delete", "--tenant", "t-e2e"}, {"statement", "list", "--tenant", "t-e2e"},
+		{"plan", "prices", "get", "standard"},
+		{"budget", "get", "--tenant", "t-e2e"},
+		{"budget", "delete", "--tenant", "t-e2e"},
+		{"statement", "list", "--tenant", "t-e2e"},
 	} {
 		if out, err := w.weir(g, args...); err != nil {
 			w.t.Errorf("weir %s: %v\n%s", strings.Join(args, " "), err, out)

@@ -36,8 +36,9 @@ func TestSumOfFinals(t *testing.T) {
 		var adding sync.RWMutex
 		tick := func() {
 			b.tick(clock.Now())
-			adding.Lock() // a second is longer than it takes to add
-			adding.Unlock()
+			// A second is longer than it takes to add.
+			adding.Lock()
+			adding.Unlock() //nolint:staticcheck // nothing is between
 		}
 		for i := range adders {
 			of := testOf

@@ -3,6 +3,7 @@ package metering
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -122,9 +123,7 @@ func (r *Reconciler) Compare(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for id, one := range again {
-			results[id] = one
-		}
+		maps.Copy(results, again)
 	}
 	sum := int64(0)
 	for id, one := range results {

@@ -1,5 +1,7 @@
 package tenancy
 
+import "maps"
+
 import "fmt"
 
 // Restraint is what keeps an instance from using more when its tenant's budget is
@@ -37,9 +39,7 @@ func (v *View) Restrained(plan Limits) *View {
 	}
 	held := *v
 	held.Limits = make(Limits, len(v.Limits)+2)
-	for name, l := range v.Limits {
-		held.Limits[name] = l
-	}
+	maps.Copy(held.Limits, v.Limits)
 	for _, name := range []LimitName{LimitProduceBytes, LimitFetchBytes} {
 		if e := Effective(plan, v.Limits)[name]; e.Source == SourceNone || e.Value > ThrottledBytes {
 			held.Limits[name] = Limit{Value: ThrottledBytes}

@@ -52,7 +52,7 @@ func fillAll(v reflect.Value, n int) {
 	switch v.Kind() {
 	case reflect.Struct:
 		for _, f := range v.Fields() {
-			if f := f; f.Type() != reflect.TypeFor[kmsg.Tags]() {
+			if f.Type() != reflect.TypeFor[kmsg.Tags]() {
 				fillAll(f, n)
 			}
 		}
