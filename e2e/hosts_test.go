@@ -122,7 +122,7 @@ func (w *world) javaAtHost(t *testing.T, in, other instance) {
 	var hosts strings.Builder
 	hosts.WriteString("127.0.0.1 " + ownHost)
 	for node := range 4 {
-		hosts.WriteString(fmt.Sprintf("\n127.0.0.1 b%d.%s", node, ownHost))
+		fmt.Fprintf(&hosts, "\n127.0.0.1 b%d.%s", node, ownHost)
 	}
 	w.write("hosts", []byte(hosts.String()+"\n"))
 	t.Setenv("JAVA_TOOL_OPTIONS", "-Djdk.net.hosts.file="+filepath.Join(w.dir, "hosts"))

@@ -1,8 +1,9 @@
 package tenancy
 
-import "maps"
-
-import "fmt"
+import (
+	"fmt"
+	"maps"
+)
 
 // Restraint is what keeps an instance from using more when its tenant's budget is
 // spent. It is apart from State: who suspended an instance resumes it, and a budget
