@@ -87,8 +87,8 @@ func (p *Pusher) Run(ctx context.Context) error {
 }
 
 // Flush pushes what is left at a clean stop, after Run has ended and the Book has made
-// everything final, and answers once more what others doubt. With an error, the file that the counters are in keeps it: the next
-// start settles it.
+// everything final, asks once more about its own doubts, and answers others'. With an
+// error, the file that the counters are in keeps it: the next start settles it.
 func (p *Pusher) Flush(ctx context.Context) error {
 	err := p.push(ctx)
 	p.stopping = true
