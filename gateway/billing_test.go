@@ -2,15 +2,11 @@ package gateway
 
 import (
 	"net/http"
-	"os"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/twmb/franz-go/pkg/kfake"
 
-	"weir/admin"
 	"weir/quota"
 	"weir/tenancy"
 )
@@ -21,17 +17,8 @@ func TestBudgetsAreInForceElsewhere(t *testing.T) {
 	redis, kafka := miniredis.RunT(t), kfake.MustCluster(kfake.NumBrokers(1))
 	t.Cleanup(kafka.Close)
 	_, near, _ := composed(t, redis.Addr(), kafka.ListenAddrs()[0])
-	key, err := os.ReadFile("secrets/token-key")
-	if err != nil {
-		t.Fatal(err)
-	}
+	token := operatorToken(t)
 	far, _, _ := composed(t, redis.Addr(), kafka.ListenAddrs()[0])
-	token, err := admin.NewToken([]byte(strings.TrimSpace(string(key))), admin.Claims{
-		Tenant: "t-acme", Roles: []string{"operator"}, Issued: time.Now(), Expires: time.Now().Add(time.Hour),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	ask := func(method, path, body string) {
 		t.Helper()
 		if status, answer := request(t.Context(), method, near+path, token, []byte(body)); status >= http.StatusMultipleChoices {

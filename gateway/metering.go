@@ -75,13 +75,21 @@ func (v *validator) metering(m *MeteringConfig) {
 
 // zone checks that a zone can be what a broker calls its rack.
 func (v *validator) zone(zone string) {
-	for _, r := range zone {
-		if !unicode.IsPrint(r) {
-			v.fail("zone", codeValue, "%q has a character that cannot be read", zone)
-			return
-		}
+	if !v.printable("zone", zone) {
+		return
 	}
 	if len(zone) > maxZone {
 		v.fail("zone", codeValue, "%d bytes are too many, at most %d are allowed", len(zone), maxZone)
 	}
+}
+
+// printable fails a text that a person cannot read whole.
+func (v *validator) printable(at, text string) bool {
+	for _, r := range text {
+		if !unicode.IsPrint(r) {
+			v.fail(at, codeValue, "%q has a character that cannot be read", text)
+			return false
+		}
+	}
+	return true
 }

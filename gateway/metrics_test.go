@@ -7,12 +7,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/twmb/franz-go/pkg/kfake"
-
-	"weir/admin"
 )
 
 // Every metric of a gateway stands on some page of docs.
@@ -32,17 +29,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 		docs.Write(text)
 	}
 	_, url, _ := composed(t, redis.Addr(), kafka.ListenAddrs()[0])
-	key, err := os.ReadFile("secrets/token-key")
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := admin.NewToken([]byte(strings.TrimSpace(string(key))), admin.Claims{
-		Roles: []string{"operator"}, Issued: time.Now(), Expires: time.Now().Add(time.Minute),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	status, text := request(t.Context(), http.MethodGet, url+"/metrics", token, nil)
+	status, text := request(t.Context(), http.MethodGet, url+"/metrics", operatorToken(t), nil)
 	names := regexp.MustCompile(`(?m)^# TYPE (weir_\w+) `).FindAllStringSubmatch(string(text), -1)
 	if status != http.StatusOK || len(names) < 30 {
 		t.Fatalf("status %d, %d metrics", status, len(names))

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/token"
@@ -21,11 +20,8 @@ type BillingConfig struct {
 const maxIssuer = 100
 
 func (v *validator) billing(b *BillingConfig) {
-	for _, r := range b.Issuer {
-		if !unicode.IsPrint(r) {
-			v.fail("billing.issuer", codeValue, "%q has a character that cannot be read", b.Issuer)
-			return
-		}
+	if !v.printable("billing.issuer", b.Issuer) {
+		return
 	}
 	if n := utf8.RuneCountInString(b.Issuer); n > maxIssuer {
 		v.fail("billing.issuer", codeValue, "%d characters are too many, at most %d are allowed", n, maxIssuer)

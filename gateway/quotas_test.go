@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +14,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
-	"weir/admin"
 	"weir/internal/parts"
 	"weir/quota"
 	"weir/tenancy"
@@ -64,17 +61,8 @@ func TestQuotasAreInForceElsewhere(t *testing.T) {
 	redis, kafka := miniredis.RunT(t), kfake.MustCluster(kfake.NumBrokers(3))
 	t.Cleanup(kafka.Close)
 	_, near, nearKafka := composed(t, redis.Addr(), kafka.ListenAddrs()[0])
-	key, err := os.ReadFile("secrets/token-key")
-	if err != nil {
-		t.Fatal(err)
-	}
+	token := operatorToken(t)
 	far, _, _ := composed(t, redis.Addr(), kafka.ListenAddrs()[0])
-	token, err := admin.NewToken([]byte(strings.TrimSpace(string(key))), admin.Claims{
-		Tenant: "t-acme", Roles: []string{"operator"}, Issued: time.Now(), Expires: time.Now().Add(time.Hour),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	ask := func(method, path, body string) {
 		t.Helper()
 		if status, answer := request(t.Context(), method, near+path, token, []byte(body)); status >= http.StatusMultipleChoices {

@@ -113,8 +113,8 @@ func request(ctx context.Context, method, url, token string, body []byte) (statu
 	return resp.StatusCode, answer
 }
 
-// tenant creates an instance with a user over REST and connects to it.
-func (s *served) tenant(t *testing.T, name string) *kgo.Client {
+// operatorToken is of the key that load has put into the working folder.
+func operatorToken(t *testing.T) string {
 	t.Helper()
 	key, err := os.ReadFile("secrets/token-key")
 	if err != nil {
@@ -126,6 +126,13 @@ func (s *served) tenant(t *testing.T, name string) *kgo.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return token
+}
+
+// tenant creates an instance with a user over REST and connects to it.
+func (s *served) tenant(t *testing.T, name string) *kgo.Client {
+	t.Helper()
+	token := operatorToken(t)
 	create := func(path string, body any) []byte {
 		data, err := json.Marshal(body)
 		if err != nil {

@@ -35,9 +35,9 @@ func (d *Doubt) claim() claim { return claim{d.Instance, d.Gateway, d.Epoch, d.b
 // answers others'. Of all gateways that were told that a batch was a duplicate one
 // has it claimed, and the rest take theirs back; that one takes its own back when the
 // gateway that counted the original says so. So it is counted once, in whatever order
-// they ask.
-func (p *Pusher) settle(ctx context.Context) error {
-	all, err := p.doubtful(ctx)
+// they ask. every: also of the old ones it asks about each.
+func (p *Pusher) settle(ctx context.Context, every bool) error {
+	all, err := p.doubtful(ctx, every)
 	if err != nil || len(all) == 0 {
 		return err
 	}
@@ -65,7 +65,7 @@ func (p *Pusher) settle(ctx context.Context) error {
 
 // doubtful gathers this gateway's doubts, whose turn it is, and whose instance any
 // gateway has doubts of.
-func (p *Pusher) doubtful(ctx context.Context) (all []*doubtful, err error) {
+func (p *Pusher) doubtful(ctx context.Context, every bool) (all []*doubtful, err error) {
 	by := map[tenancy.InstanceID]*doubtful{}
 	of := func(id tenancy.InstanceID) *doubtful {
 		d := by[id]
@@ -85,7 +85,7 @@ func (p *Pusher) doubtful(ctx context.Context) (all []*doubtful, err error) {
 			open[d.claim()] = since
 		}
 		now := p.cfg.Now()
-		if n < doubtsAtOnce && (!claimed || now.Sub(since) < doubtYoung || now.Sub(d.At) >= doubtFor || p.rounds%claimEvery == 0 || p.stopping) {
+		if n < doubtsAtOnce && (!claimed || now.Sub(since) < doubtYoung || now.Sub(d.At) >= doubtFor || every) {
 			of(d.Instance).claims = append(of(d.Instance).claims, d)
 			n++
 		}

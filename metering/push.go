@@ -41,16 +41,15 @@ type Pusher struct {
 	metrics pushMetrics
 
 	// Run's own.
-	want     string              // why Redis is to be healed; "": it need not be
-	away     bool                // the last round failed
-	ids      map[string]bool     // run ids of the masters that are
-	healed   time.Time           // when everything was pushed last
-	fresh    time.Time           // when what had changed was pushed last
-	stopping bool                // Flush: all doubts are asked about once more
-	told     map[Served]bool     // what the fleet was told in healSpan; false: it is to be told again
-	claimed  map[claim]time.Time // since when Redis has it
-	rounds   int
-	alarmed  time.Time // when the lag was told last; zero: there is none
+	want    string              // why Redis is to be healed; "": it need not be
+	away    bool                // the last round failed
+	ids     map[string]bool     // run ids of the masters that are
+	healed  time.Time           // when everything was pushed last
+	fresh   time.Time           // when what had changed was pushed last
+	told    map[Served]bool     // what the fleet was told in healSpan; false: it is to be told again
+	claimed map[claim]time.Time // since when Redis has it
+	rounds  int
+	alarmed time.Time // when the lag was told last; zero: there is none
 
 	mu     sync.Mutex
 	behind time.Time // since when Redis lacks counts; zero: it has all
@@ -91,8 +90,7 @@ func (p *Pusher) Run(ctx context.Context) error {
 // error, the file that the counters are in keeps it: the next start settles it.
 func (p *Pusher) Flush(ctx context.Context) error {
 	err := p.push(ctx)
-	p.stopping = true
-	if e := p.settle(ctx); e != nil {
+	if e := p.settle(ctx, true); e != nil {
 		p.cfg.Log.Warn("usage: what other gateways doubt was not answered at the stop", "error", e,
 			"fix", "start a gateway in the same metering.dir within minutes, or repetitions may be billed twice")
 	} else if err == nil {
@@ -121,7 +119,7 @@ func (p *Pusher) round(ctx context.Context) {
 	p.rounds++
 	p.lookAtMasters(ctx)
 	// Others' answers do not wait for a node of a Cluster that is away.
-	err := errors.Join(p.push(ctx), p.settle(ctx))
+	err := errors.Join(p.push(ctx), p.settle(ctx, p.rounds%claimEvery == 0))
 	if err == nil && p.away {
 		p.wantHeal(healReconnect)
 	}
