@@ -62,6 +62,7 @@ type pump struct {
 	txn bool
 
 	paused  atomic.Bool
+	turn    sync.Mutex // held while a burst is sent
 	wg      sync.WaitGroup
 	stopped context.CancelFunc
 }
@@ -96,11 +97,9 @@ func (p *pump) run(ctx context.Context, t *testing.T) {
 	tick := time.NewTicker(burstEvery)
 	defer tick.Stop()
 	for n := 0; ctx.Err() == nil; n++ {
-		if !p.paused.Load() {
-			if err := p.burst(t.Context(), n); err != nil && t.Context().Err() == nil {
-				t.Errorf("%s: %v", p.name, err)
-				return
-			}
+		if err := p.next(t.Context(), n); err != nil && t.Context().Err() == nil {
+			t.Errorf("%s: %v", p.name, err)
+			return
 		}
 		select {
 		case <-tick.C:
@@ -108,6 +107,17 @@ func (p *pump) run(ctx context.Context, t *testing.T) {
 		}
 	}
 	_ = p.cl.Flush(t.Context())
+}
+
+// next sends a burst unless paused: whoever has set that and then had the turn knows that
+// nothing is sent any more.
+func (p *pump) next(ctx context.Context, n int) error {
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	if p.paused.Load() {
+		return nil
+	}
+	return p.burst(ctx, n)
 }
 
 func (p *pump) burst(ctx context.Context, n int) error {
@@ -145,6 +155,8 @@ func noise(n int) []byte {
 func (p *pump) quiet(t *testing.T) {
 	t.Helper()
 	p.paused.Store(true)
+	p.turn.Lock()
+	p.turn.Unlock() //nolint:staticcheck // the burst that was being sent is
 	settlesQuietly(t, p.name+" knows the outcome of every record", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()

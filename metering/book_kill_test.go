@@ -18,11 +18,11 @@ const (
 
 // TestChild is the process that TestKilled kills: it counts, and then acknowledges by a
 // byte. Its clock runs a thousand times faster, so that hours change, become final and
-// go to the spool.
+// go to the spool. Alone it does nothing.
 func TestChild(t *testing.T) {
 	dir := os.Getenv(childDir)
 	if dir == "" {
-		t.Skip("it is for TestKilled")
+		return
 	}
 	began := time.Now()
 	clock := func() time.Time { return began.Add(time.Since(began) * 1000 * 30) }

@@ -128,6 +128,14 @@ func TestComparisons(t *testing.T) {
 			l.meter(t, 4)
 			l.logs.Topics[0].Records += 6
 		}, note: "markers"},
+		"a marker after the baseline": {do: func(t *testing.T, l *testLogs) {
+			l.meter(t, 0)
+			l.count.Values[TransactionalRecords] += 4
+			l.meter(t, 4)
+			l.logs.Topics[0].Records += 4
+			l.compare(t)
+			l.logs.Topics[0].Records++
+		}, note: "markers"},
 		"more metered, with transactions": {do: func(t *testing.T, l *testLogs) {
 			l.meter(t, 0)
 			l.count.Values[TransactionalRecords] += 4

@@ -63,7 +63,7 @@ func run() int {
 }
 
 func unit(ctx context.Context, packages ...string) error {
-	return goTool(ctx, append([]string{"test", "-race", "-timeout", "15m"}, packages...)...)
+	return test(ctx, "pkgname-and-test-fails", append([]string{"-race", "-timeout", "15m"}, packages...)...)
 }
 
 // withoutStories are all packages but e2e.
@@ -79,11 +79,11 @@ func withoutStories(ctx context.Context) ([]string, error) {
 func real(ctx context.Context, tags string, flags ...string) error {
 	missing := parts.Provision(ctx, ".", os.Stdout)
 	if len(missing) == 0 {
-		args := append([]string{"test", "-race", "-v", "-tags", tags, "-timeout", "40m", "-p", "1", "-parallel", "2"}, flags...)
-		if err := goTool(ctx, append(args, "./e2e/...", "./internal/parts/...")...); err != nil || len(flags) > 0 {
+		args := append([]string{"-race", "-tags", tags, "-timeout", "40m", "-p", "1", "-parallel", "2"}, flags...)
+		if err := test(ctx, "testname", append(args, "./e2e/...", "./internal/parts/...")...); err != nil || len(flags) > 0 {
 			return err
 		}
-		return goTool(ctx, append(args, "-run", "^TestReal", "./metering")...)
+		return test(ctx, "testname", append(args, "-run", "^TestReal", "./metering")...)
 	}
 	for _, err := range missing {
 		fmt.Println("cannot be had here:", err)
@@ -127,6 +127,12 @@ func fuzz(ctx context.Context, each string) error {
 		}
 	}
 	return nil
+}
+
+// test is `go test` that tells of failures once more, whole, at the end. What tests that
+// passed have logged, numbers of stories among it, is in the file of GOTESTSUM_JSONFILE.
+func test(ctx context.Context, format string, args ...string) error {
+	return goTool(ctx, append([]string{"tool", "-modfile=tools/go.mod", "gotestsum", "--format", format, "--"}, args...)...)
 }
 
 func goTool(ctx context.Context, args ...string) error {
