@@ -37,6 +37,9 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
+	if beAttack() {
+		return
+	}
 	dir, err := os.MkdirTemp("", "weir-e2e")
 	if err != nil {
 		panic(err)

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"weir/internal/parts"
 	"weir/tenancy"
 )
@@ -96,14 +94,7 @@ func TestThrottledClients(t *testing.T) {
 // limit changes what an instance may use.
 func (w *world) limit(id tenancy.InstanceID, produce, fetch float64) {
 	w.t.Helper()
-	opts, err := redis.ParseURL(w.redis.URL())
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	opts.ContextTimeoutEnabled = true
-	rdb := redis.NewClient(opts)
-	defer rdb.Close()
-	store := tenancy.NewStore(rdb)
+	store := tenancy.NewStore(w.redisClient())
 	rev, err := store.ChangeLimits(w.t.Context(), id, tenancy.Limits{
 		tenancy.LimitProduceBytes: {Value: produce}, tenancy.LimitFetchBytes: {Value: fetch},
 	}, nil)
