@@ -43,6 +43,7 @@ func (s *server) listEvents(ctx context.Context, in *listEventsInput) (*listEven
 	out := &listEventsOutput{Body: api.Refusals{Items: make([]api.Refusal, 0, len(page))}}
 	for _, r := range page {
 		view := viewRefusal(r)
+		view.Tenant = string(i.Tenant)
 		if !c.rights.everyTenant {
 			view.Gateway = ""
 		}

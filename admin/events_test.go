@@ -44,7 +44,7 @@ func TestRefusedEvents(t *testing.T) {
 	}
 	at := time.Date(2026, 11, 22, 20, 0, 0, 0, time.UTC)
 	want := api.Refusal{
-		ID: got.Items[0].ID, Kind: "refused", At: at.Add(time.Second), First: at, Count: 2, Instance: "orders", Address: "10.9.4.4",
+		ID: got.Items[0].ID, Kind: "refused", At: at.Add(time.Second), First: at, Count: 2, Instance: "orders", Tenant: "t-acme", Address: "10.9.4.4",
 		Endpoint: "0.0.0.0:9092", Host: "orders.kafka.example.com", Mechanism: "PLAIN", User: "alice", Reason: "network-refused",
 		Text: "orders does not allow 10.9.4.4", Fix: "allow it", Try: "weir network allow orders",
 	}

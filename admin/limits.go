@@ -44,9 +44,9 @@ func (s *server) usage(ctx context.Context, in tenancy.Instance, was bounds) map
 type bounds map[tenancy.LimitName]api.Bound
 
 // boundsOf are an instance's.
-func boundsOf(plan, own tenancy.Limits) bounds {
+func boundsOf(plan, own tenancy.Limits, r tenancy.Restraint) bounds {
 	all := make(bounds)
-	for name, l := range tenancy.Effective(plan, own) {
+	for name, l := range tenancy.Effective(plan, own, r) {
 		all[name] = bound(name, l.Limit, string(l.Source))
 	}
 	return all
@@ -84,8 +84,9 @@ func sameBound(a, b api.Bound) bool {
 	return a.Source == b.Source && same(a.Limit, b.Limit) && same(a.Burst, b.Burst)
 }
 
-// changes are the limits that become others, in the order of LimitNames.
-func changes(was, will bounds, used map[tenancy.LimitName]Use) []api.LimitChange {
+// changes are the limits that become others, in the order of LimitNames. held are those
+// in force then, where a budget holds them lower.
+func changes(was, will, held bounds, used map[tenancy.LimitName]Use) []api.LimitChange {
 	all := []api.LimitChange{}
 	for _, name := range tenancy.LimitNames() {
 		if sameBound(was[name], will[name]) {
@@ -93,9 +94,13 @@ func changes(was, will bounds, used map[tenancy.LimitName]Use) []api.LimitChange
 		}
 		k, _ := tenancy.KindOf(name)
 		c := api.LimitChange{Limit: string(name), Old: was[name], New: will[name], Unit: k.Unit}
+		counts := c.New
+		if h := held[name]; h.Source == string(tenancy.SourceBudget) {
+			c.InForce, counts = &h, h
+		}
 		if u, ok := used[name]; ok {
 			c.Used = &u.Used
-			if most := c.New.Limit; most != nil {
+			if most := counts.Limit; most != nil {
 				c.WouldThrottle = k.Rate && u.Used > *most
 				c.WouldRefuse = !k.Rate && u.Used >= *most
 			}

@@ -127,7 +127,7 @@ func (s *server) changePlan(ctx context.Context, in *changePlanInput) (*changedP
 		return nil, err
 	}
 	put, remove := split(in.Body)
-	did := changes(was, planBounds(s.cfg.PlanLimits[in.Plan], with(set, put, remove)), nil)
+	did := changes(was, planBounds(s.cfg.PlanLimits[in.Plan], with(set, put, remove)), nil, nil)
 	out := &changedPlanOutput{Body: api.ChangedPlan{Affected: []api.AffectedInstance{}}}
 	var rev tenancy.Revision
 	if in.DryRun.DryRun {
@@ -138,7 +138,7 @@ func (s *server) changePlan(ctx context.Context, in *changePlanInput) (*changedP
 		}
 		out.Revision = strconv.FormatInt(int64(rev), 10)
 	}
-	out.Body.ChangedQuotas = s.changedQuotas(ctx, in.DryRun.DryRun, rev, did)
+	out.Body.ChangedQuotas = s.changedQuotas(ctx, "", in.DryRun.DryRun, rev, did)
 	return out, nil
 }
 
@@ -211,7 +211,9 @@ func (s *server) affectedInstance(ctx context.Context, v *tenancy.View, tighter 
 		if _, ok := used[name]; !ok {
 			known = false
 		}
-		one := changes(bounds{name: c.Old}, bounds{name: c.New}, used)[0]
+		e := tenancy.EffectiveOf(name, tenancy.Limits{name: {Value: *c.New.Limit}}, nil, v.Instance.Restraint)
+		held := bounds{name: bound(name, e.Limit, string(e.Source))}
+		one := changes(bounds{name: c.Old}, bounds{name: c.New}, held, used)[0]
 		if one.WouldThrottle || one.WouldRefuse {
 			found = append(found, api.AffectedInstance{Instance: string(v.Instance.ID), LimitChange: one})
 		}

@@ -48,14 +48,18 @@ func (s *server) getQuotas(ctx context.Context, in *InstancePath) (*quotasOutput
 	if err != nil {
 		return nil, s.changed(ctx, err, i.ID, "")
 	}
-	out := &quotasOutput{ETag: quoted(q.tag), Body: api.Quotas{Plan: i.Plan, Limits: map[string]api.QuotaLimit{}, SubQuotas: viewSubQuotas(subs)}}
-	all := boundsOf(q.plan, q.own)
+	out := &quotasOutput{ETag: quoted(q.tag), Body: api.Quotas{Tenant: string(i.Tenant), Plan: i.Plan, Limits: map[string]api.QuotaLimit{}, SubQuotas: viewSubQuotas(subs)}}
+	all, without := boundsOf(q.plan, q.own, i.Restraint), boundsOf(q.plan, q.own, tenancy.RestraintNone)
 	used := s.usage(ctx, i, all)
 	for name, b := range all {
 		k, _ := tenancy.KindOf(name)
 		l := api.QuotaLimit{Bound: b, Unit: k.Unit}
 		if u, ok := used[name]; ok {
 			l.Used, l.Peak24h = &u.Used, u.Peak24h
+		}
+		if b.Source == string(tenancy.SourceBudget) {
+			before := without[name]
+			l.Else = &before
 		}
 		out.Body.Limits[string(name)] = l
 	}
@@ -188,9 +192,8 @@ func (s *server) writeQuotas(ctx context.Context, i tenancy.Instance, dry bool,
 	if err = s.written(ctx, err); err != nil {
 		return nil, s.quotaRefused(ctx, err, i)
 	}
-	was := boundsOf(q.plan, q.own)
-	did := changes(was, boundsOf(q.plan, will(q.own)), s.usage(ctx, i, was))
-	out := &changedQuotasOutput{Body: s.changedQuotas(ctx, dry, rev, did)}
+	did := s.limitChanges(ctx, i, q, instanceQuotas{plan: q.plan, own: will(q.own)})
+	out := &changedQuotasOutput{Body: s.changedQuotas(ctx, i.Tenant, dry, rev, did)}
 	if !dry {
 		out.Revision = strconv.FormatInt(int64(rev), 10)
 	}
@@ -200,9 +203,16 @@ func (s *server) writeQuotas(ctx context.Context, i tenancy.Instance, dry bool,
 	return out, nil
 }
 
+// limitChanges are the limits of an instance that become others, as it is restrained now.
+func (s *server) limitChanges(ctx context.Context, i tenancy.Instance, was, will instanceQuotas) []api.LimitChange {
+	none := tenancy.RestraintNone
+	return changes(boundsOf(was.plan, was.own, none), boundsOf(will.plan, will.own, none), boundsOf(will.plan, will.own, i.Restraint),
+		s.usage(ctx, i, boundsOf(was.plan, was.own, i.Restraint)))
+}
+
 // changedQuotas answers when a change is in force, or at once if it is none.
-func (s *server) changedQuotas(ctx context.Context, dry bool, rev tenancy.Revision, did []api.LimitChange) api.ChangedQuotas {
-	out := api.ChangedQuotas{Changes: did, DryRun: dry}
+func (s *server) changedQuotas(ctx context.Context, t tenancy.TenantID, dry bool, rev tenancy.Revision, did []api.LimitChange) api.ChangedQuotas {
+	out := api.ChangedQuotas{Tenant: string(t), Changes: did, DryRun: dry}
 	if !dry {
 		ready := s.applied(ctx, rev)
 		out.ReadyOn = &ready
@@ -249,8 +259,7 @@ func (s *server) changeInstance(ctx context.Context, in *changeInstanceInput) (*
 	if err != nil {
 		return nil, err
 	}
-	was := boundsOf(q.plan, q.own)
-	did, rev, dry := changes(was, boundsOf(plan, q.own), s.usage(ctx, i, was)), tenancy.Revision(0), in.DryRun.DryRun
+	did, rev, dry := s.limitChanges(ctx, i, q, instanceQuotas{plan: plan, own: q.own}), tenancy.Revision(0), in.DryRun.DryRun
 	out := &changedInstanceOutput{}
 	if !dry {
 		i, rev, err = s.cfg.Store.UpdateInstance(ctx, i.ID, func(i *tenancy.Instance) error {
@@ -262,6 +271,6 @@ func (s *server) changeInstance(ctx context.Context, in *changeInstanceInput) (*
 		}
 		out.Revision = strconv.FormatInt(int64(rev), 10)
 	}
-	out.Body = api.ChangedInstance{Instance: s.instance(i), ChangedQuotas: s.changedQuotas(ctx, dry, rev, did)}
+	out.Body = api.ChangedInstance{Instance: s.instance(i), ChangedQuotas: s.changedQuotas(ctx, i.Tenant, dry, rev, did)}
 	return out, nil
 }

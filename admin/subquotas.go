@@ -212,11 +212,11 @@ func (s *server) changeSubQuotas(ctx context.Context, in subQuotaTarget, whole b
 			}
 		}
 	}
-	did := changes(was, will, nil)
+	did := changes(was, will, nil, nil)
 	for n := range did {
 		did[n].User, did[n].ClientID = viewPart(e.User), viewPart(e.ClientID)
 	}
-	out.Body = s.changedQuotas(ctx, dry, rev, did)
+	out.Body = s.changedQuotas(ctx, i.Tenant, dry, rev, did)
 	return out, nil
 }
 

@@ -3,6 +3,7 @@ package admin
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -55,7 +56,11 @@ func (s *server) listThrottles(ctx context.Context, in *listThrottlesInput) (*th
 	for _, t := range shown {
 		body.Items = append(body.Items, viewThrottle(t))
 	}
-	body.Limits = throttledLimits(i.Name, all)
+	q, err := s.quotasOf(ctx, i)
+	if err != nil {
+		return nil, err
+	}
+	body.Limits = throttledLimits(i, all, boundsOf(q.plan, q.own, i.Restraint))
 	return &throttlesOutput{Body: body}, nil
 }
 
@@ -75,15 +80,21 @@ func viewThrottle(t quota.Throttle) api.Throttle {
 	return v
 }
 
-// throttledLimits adds up by limit, never nil; what was waited for longest first.
-func throttledLimits(instance string, all []quota.Throttle) []api.ThrottledLimit {
+// throttledLimits adds up by limit, never nil; what was waited for longest first. now are
+// the limits in force.
+func throttledLimits(i tenancy.Instance, all []quota.Throttle, now bounds) []api.ThrottledLimit {
 	sums := []api.ThrottledLimit{}
 	for _, t := range all {
 		n := slices.IndexFunc(sums, func(l api.ThrottledLimit) bool { return l.Limit == string(t.Limit) })
 		if n < 0 {
 			n = len(sums)
 			c := cures[t.Limit]
-			sums = append(sums, api.ThrottledLimit{Limit: string(t.Limit), Text: c.text, Fix: c.fix, Try: "weir quota set " + instance + " " + string(t.Limit) + "=VALUE" + flagsOf(t.Of) + " --dry-run"})
+			sums = append(sums, api.ThrottledLimit{Limit: string(t.Limit), Text: c.text, Fix: c.fix, Try: "weir quota set " + i.Name + " " + string(t.Limit) + "=VALUE" + flagsOf(t.Of) + " --dry-run"})
+		}
+		if b := now[t.Limit]; t.Of == (tenancy.QuotaEntity{}) && b.Source == string(tenancy.SourceBudget) {
+			sums[n].Text = fmt.Sprintf("the budget of tenant %s is spent, which leaves %s a second", i.Tenant, tenancy.FormatAmount(t.Limit, *b.Limit))
+			sums[n].Fix = "raise the budget, add to its balance, or wait for the next month; another limit changes nothing"
+			sums[n].Try = "weir budget get --tenant " + string(i.Tenant)
 		}
 		if t.Kind == quota.Refused {
 			sums[n].Refused += t.Count

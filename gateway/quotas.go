@@ -17,8 +17,7 @@ func (p *process) limiter(a assembly, gateway string, registry prometheus.Regist
 			if !ok {
 				return nil, nil, false
 			}
-			plan := plans.limits(v.Instance.Plan)
-			return v.Restrained(plan), plan, true
+			return v, plans.limits(v.Instance.Plan), true
 		},
 		Log: a.log, Registry: registry, Throttles: quota.NewThrottleStore(p.rdb, gateway),
 		Lender: quota.NewRedis(p.rdb), Gateway: gateway,

@@ -16,8 +16,8 @@ func explain(r api.Refusal) api.Refusal {
 	if r.EndpointID != "" && r.Reason == string(auth.ReasonNetwork) { // there, addresses say nothing
 		address = "--endpoint " + r.EndpointID + " --cloud " + r.Cloud
 	}
-	r.Try = e.For(r.Instance, address, r.User).Try
-	e = e.For(r.Instance, r.Address, r.User)
+	r.Try = e.For(r.Instance, r.Tenant, address, r.User).Try
+	e = e.For(r.Instance, r.Tenant, r.Address, r.User)
 	r.Text, r.Fix = e.Text, e.Fix
 	return r
 }

@@ -7,7 +7,7 @@ import (
 	"weir/proxy/rewrite"
 )
 
-// Explanation is what people are told of one reason. INSTANCE, ADDRESS and USER in
+// Explanation is what people are told of one reason. INSTANCE, TENANT, ADDRESS and USER in
 // it stand for those of a connection (see For).
 type Explanation struct {
 	Text string // what happened, without a full stop
@@ -24,8 +24,8 @@ func Explain(reason string) (e Explanation, ok bool) {
 
 // For fills in what is known. What is "" stays a word in capitals; a command that
 // needs it is left out.
-func (e Explanation) For(instance, address, user string) Explanation {
-	for _, known := range [][2]string{{"INSTANCE", instance}, {"ADDRESS", address}, {"USER", user}} {
+func (e Explanation) For(instance, tenant, address, user string) Explanation {
+	for _, known := range [][2]string{{"INSTANCE", instance}, {"TENANT", tenant}, {"ADDRESS", address}, {"USER", user}} {
 		word, value := known[0], known[1]
 		if value == "" {
 			if strings.Contains(e.Try, word) {
@@ -110,7 +110,7 @@ var explanations = map[string]Explanation{ //nolint:gochecknoglobals // read-onl
 	string(auth.ReasonInstanceMismatch):  {Text: "the user name says another instance than the host name", Fix: "connect to the host name of the user's own instance", Try: tryInstance},
 	string(auth.ReasonInstanceUnknown):   {Text: "there is no such instance, or it was deleted", Fix: "check the host name, or what is behind the @ of the user name", Try: "weir instance list"},
 	string(auth.ReasonInstanceSuspended): {Text: "INSTANCE is suspended", Fix: "have it resumed by whoever suspended it", Try: tryInstance},
-	string(auth.ReasonBudgetSpent):       {Text: "the budget of whom INSTANCE belongs to is spent", Fix: "raise the budget, add to its balance, or wait for the next month", Try: "weir budget get"},
+	string(auth.ReasonBudgetSpent):       {Text: "the budget of tenant TENANT is spent", Fix: "raise the budget, add to its balance, or wait for the next month", Try: "weir budget get --tenant TENANT"},
 	string(auth.ReasonInstanceDeleting):  {Text: "INSTANCE is being deleted", Fix: "use another instance", Try: "weir instance list"},
 	string(auth.ReasonUserUnknown):       {Text: "INSTANCE has no such user", Fix: "check the user name; where the host name does not say the instance it is USER@INSTANCE", Try: tryUsers},
 	string(auth.ReasonUserDisabled):      {Text: "the user USER is disabled", Fix: "enable it, or use another user", Try: tryUsers},

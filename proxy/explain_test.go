@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"weir/auth"
 )
 
 // reasonIDs reads the ids of all constants in a folder whose names begin with
@@ -82,12 +84,16 @@ func TestEveryReasonIsExplained(t *testing.T) {
 
 func TestExplanationOfOneConnection(t *testing.T) {
 	e, _ := Explain(reasonNetwork)
-	got := e.For("orders", "10.9.4.4", "")
+	got := e.For("orders", "t-acme", "10.9.4.4", "")
 	if got.Text != "orders does not allow 10.9.4.4" || got.Try != "weir network allow orders 10.9.4.4" {
 		t.Errorf("%+v", got)
 	}
-	if got = e.For("", "10.9.4.4", ""); got.Try != "" || !strings.HasPrefix(got.Text, "INSTANCE ") {
+	if got = e.For("", "", "10.9.4.4", ""); got.Try != "" || !strings.HasPrefix(got.Text, "INSTANCE ") {
 		t.Errorf("of no instance: %+v", got)
+	}
+	e, _ = Explain(string(auth.ReasonBudgetSpent))
+	if got = e.For("orders", "t-acme", "", ""); got.Text != "the budget of tenant t-acme is spent" || got.Try != "weir budget get --tenant t-acme" {
+		t.Errorf("of a spent budget: %+v", got)
 	}
 }
 

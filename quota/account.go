@@ -37,7 +37,7 @@ func (a *account) read() bool {
 	if !ok {
 		return false // as before: the directory forgets an instance only with its connections
 	}
-	limits := tenancy.Effective(plan, v.Limits)
+	limits := tenancy.Effective(plan, v.Limits, v.Instance.Restraint)
 	if a.known && maps.Equal(limits, a.limits) && slices.EqualFunc(v.Quotas, a.quotas, tenancy.Quota.Equal) {
 		return false
 	}

@@ -14,11 +14,9 @@ func (l *Limiter) Weight(id tenancy.InstanceID, d Dimension) float64 {
 	if !ok {
 		return unboundedWeight
 	}
-	// Own before plan, as tenancy.Effective.
-	for _, limits := range []tenancy.Limits{v.Limits, plan} {
-		if limit, ok := limits[d.Limit()]; ok {
-			return max(d.perSecond(limit.Value), 1)
-		}
+	limit := tenancy.EffectiveOf(d.Limit(), plan, v.Limits, v.Instance.Restraint)
+	if limit.Source == tenancy.SourceNone {
+		return unboundedWeight
 	}
-	return unboundedWeight
+	return max(d.perSecond(limit.Value), 1)
 }

@@ -50,7 +50,7 @@ func (h *Hard) resolve(l *Limiter) {
 	defer h.mu.Unlock()
 	var b Bounds
 	if v, plan, ok := l.cfg.Instance(h.id); ok {
-		b = boundsOf(tenancy.Effective(plan, v.Limits))
+		b = boundsOf(tenancy.Effective(plan, v.Limits, v.Instance.Restraint))
 	}
 	if b != *h.now.Load() {
 		h.now.Store(&b)

@@ -121,6 +121,7 @@ const (
 	SourceNone     Source = "none" // not bounded
 	SourcePlan     Source = "plan"
 	SourceInstance Source = "instance"
+	SourceBudget   Source = "budget" // the tenant's is spent
 )
 
 // EffectiveLimit is what an instance is held to.
@@ -129,20 +130,29 @@ type EffectiveLimit struct {
 	Source Source
 }
 
-// Effective are an instance's limits: the plan's, overridden by its own. Every name
-// is there; one that is not bounded has SourceNone and Value 0.
-func Effective(plan, own Limits) map[LimitName]EffectiveLimit {
+// Effective are an instance's limits: the plan's, overridden by its own, and none higher
+// than a restraint lets it be. Every name is there; one that is not bounded has SourceNone
+// and Value 0.
+func Effective(plan, own Limits, r Restraint) map[LimitName]EffectiveLimit {
 	all := make(map[LimitName]EffectiveLimit, len(limitKinds))
 	for name := range limitKinds {
-		if l, ok := own[name]; ok {
-			all[name] = EffectiveLimit{l, SourceInstance}
-		} else if l, ok := plan[name]; ok {
-			all[name] = EffectiveLimit{l, SourcePlan}
-		} else {
-			all[name] = EffectiveLimit{Source: SourceNone}
-		}
+		all[name] = EffectiveOf(name, plan, own, r)
 	}
 	return all
+}
+
+// EffectiveOf is one of Effective.
+func EffectiveOf(name LimitName, plan, own Limits, r Restraint) EffectiveLimit {
+	e := EffectiveLimit{Source: SourceNone}
+	if l, ok := own[name]; ok {
+		e = EffectiveLimit{l, SourceInstance}
+	} else if l, ok := plan[name]; ok {
+		e = EffectiveLimit{l, SourcePlan}
+	}
+	if most, ok := r.limit(name); ok && (e.Source == SourceNone || e.Value > most.Value) {
+		e = EffectiveLimit{most, SourceBudget}
+	}
+	return e
 }
 
 // Check says what keeps limits from being used, the first by name.

@@ -42,7 +42,7 @@ func TestLimitCheck(t *testing.T) {
 func TestEffective(t *testing.T) {
 	plan := Limits{LimitTopics: {Value: 10}, LimitRequests: {Value: 100, Burst: 7}}
 	own := Limits{LimitRequests: {Value: 200}, LimitGroups: {Value: 5}}
-	all := Effective(plan, own)
+	all := Effective(plan, own, RestraintNone)
 	for name, want := range map[LimitName]EffectiveLimit{
 		LimitTopics:     {Limit{Value: 10}, SourcePlan},
 		LimitRequests:   {Limit{Value: 200}, SourceInstance}, // the plan's burst goes with its rate

@@ -1,9 +1,6 @@
 package tenancy
 
-import (
-	"fmt"
-	"maps"
-)
+import "fmt"
 
 // Restraint is what keeps an instance from using more when its tenant's budget is
 // spent. It is apart from State: who suspended an instance resumes it, and a budget
@@ -32,19 +29,11 @@ func (r Restraint) check() error {
 	return fmt.Errorf("restraint %.40q is unknown", string(r))
 }
 
-// Restrained is the view as limits see it: where RestraintThrottle holds, with limits
-// of the instance's own that are no higher than it says. plan are its plan's.
-func (v *View) Restrained(plan Limits) *View {
-	if v.Instance.Restraint != RestraintThrottle {
-		return v
+// limit is what it lets an instance use of a limit at the most; ok is false if that is
+// as much as ever.
+func (r Restraint) limit(name LimitName) (l Limit, ok bool) {
+	if r == RestraintThrottle && (name == LimitProduceBytes || name == LimitFetchBytes) {
+		return Limit{Value: ThrottledBytes}, true
 	}
-	held := *v
-	held.Limits = make(Limits, len(v.Limits)+2)
-	maps.Copy(held.Limits, v.Limits)
-	for _, name := range []LimitName{LimitProduceBytes, LimitFetchBytes} {
-		if e := Effective(plan, v.Limits)[name]; e.Source == SourceNone || e.Value > ThrottledBytes {
-			held.Limits[name] = Limit{Value: ThrottledBytes}
-		}
-	}
-	return &held
+	return Limit{}, false
 }

@@ -11,6 +11,7 @@ type Refusal struct {
 	First    time.Time `json:"first" doc:"Of the oldest of them."`
 	Count    int64     `json:"count" doc:"How many connections these were."`
 	Instance string    `json:"instance,omitempty" doc:"Id; absent if the connection named none that there is."`
+	Tenant   string    `json:"tenant,omitempty" doc:"Of that instance."`
 	Gateway  string    `json:"gateway,omitempty" doc:"Which process refused it; only for operators."`
 	Address  string    `json:"address,omitempty" doc:"The client's; the /64 of an IPv6 address. Absent if of several." example:"192.0.2.7"`
 	Endpoint string    `json:"endpoint,omitempty" doc:"The address of the gateway's listener."`

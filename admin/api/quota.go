@@ -24,7 +24,7 @@ type ChangeLimits struct {
 type Bound struct {
 	Limit  *float64 `json:"limit" doc:"null: not bounded."`
 	Burst  *float64 `json:"burst,omitempty" doc:"Of a rate."`
-	Source string   `json:"source" enum:"plan,instance,file,override,none,user,client_id,user_and_client_id" doc:"Who says so: of an instance's limit its plan, itself or none; of a plan's the file, an override or none; of a sub-quota whom it is for."`
+	Source string   `json:"source" enum:"plan,instance,budget,file,override,none,user,client_id,user_and_client_id" doc:"Who says so: of an instance's limit its plan, itself, the budget of its tenant while that is spent, or none; of a plan's the file, an override or none; of a sub-quota whom it is for."`
 }
 
 // QuotaLimit is a limit of an instance and what is used of it.
@@ -33,6 +33,7 @@ type QuotaLimit struct {
 	Unit    string   `json:"unit" example:"bytes/s"`
 	Used    *float64 `json:"used" doc:"Now, over all gateways; null: not known."`
 	Peak24h *float64 `json:"peak_24h" doc:"The most of the last 24 hours; null: not known."`
+	Else    *Bound   `json:"else,omitempty" doc:"What counts when a budget no longer holds it lower; absent if none does."`
 }
 
 // SubQuota is what one user, client id or both are held to within an instance.
@@ -45,6 +46,7 @@ type SubQuota struct {
 // Quotas answers GET /v1/instances/{i}/quotas: every limit by its name, and the
 // sub-quotas.
 type Quotas struct {
+	Tenant              string                `json:"tenant"`
 	Plan                string                `json:"plan"`
 	Limits              map[string]QuotaLimit `json:"limits"`
 	SubQuotas           []SubQuota            `json:"sub_quotas" nullable:"false"`
@@ -67,6 +69,7 @@ type LimitChange struct {
 	ClientID      *string  `json:"client_id,omitempty" doc:"Of a sub-quota."`
 	Old           Bound    `json:"old"`
 	New           Bound    `json:"new"`
+	InForce       *Bound   `json:"in_force,omitempty" doc:"What counts in place of new while the tenant's budget is spent; absent if that holds nothing lower."`
 	Unit          string   `json:"unit"`
 	Used          *float64 `json:"used" doc:"Now, over all gateways; null: not known."`
 	WouldThrottle bool     `json:"would_throttle" doc:"More than the new limit is used now."`
@@ -75,6 +78,7 @@ type LimitChange struct {
 
 // ChangedQuotas answers writes of an instance's limits and sub-quotas.
 type ChangedQuotas struct {
+	Tenant  string        `json:"tenant,omitempty" doc:"Of the instance; absent of a plan."`
 	Changes []LimitChange `json:"changes" nullable:"false" doc:"Those that count from now on where others did before."`
 	DryRun  bool          `json:"dry_run" doc:"Nothing was changed."`
 	ReadyOn *ReadyOn      `json:"ready_on,omitempty"`

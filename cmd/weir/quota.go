@@ -55,11 +55,28 @@ func (c *quotaGetCmd) Run(ctx context.Context, e *env) error {
 	if err := printTable(e.out, []string{"LIMIT", "USED", "OF", "%", "PEAK 24 H", "FROM"}, rows); err != nil {
 		return err
 	}
+	if budgetHolds(q) {
+		sayBudgetSpent(e, q.Tenant)
+	}
 	if err := printSubQuotas(e, q.SubQuotas); err != nil {
 		return err
 	}
 	c.sayThrottled(e, q)
 	return nil
+}
+
+func budgetHolds(q api.Quotas) bool {
+	for _, l := range q.Limits {
+		if l.Source == string(tenancy.SourceBudget) {
+			return true
+		}
+	}
+	return false
+}
+
+// sayBudgetSpent says why limits are lower than anybody has set them.
+func sayBudgetSpent(e *env, tenant string) {
+	say(e.out, "\nthe budget of tenant %s is spent: until it is not, its limits are in force\n  try:  weir budget get --tenant %s\n", shown(tenant), shown(tenant))
 }
 
 func printSubQuotas(e *env, all []api.SubQuota) error {

@@ -41,7 +41,7 @@ func (*planSetCmd) Help() string {
 
 func (*quotaGetCmd) Help() string {
 	return "USED and PEAK of a rate are what is used in a second, on average. FROM is instance (weir quota set), " +
-		"plan NAME (weir plan set, weir.yaml) or none: not bounded. What is not bounded may not be counted: \"-\"."
+		"plan NAME (weir plan set, weir.yaml), budget (the tenant's is spent: weir budget get) or none: not bounded. What is not bounded may not be counted: \"-\"."
 }
 
 func (*throttleListCmd) Help() string {

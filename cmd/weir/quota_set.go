@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"weir/admin/api"
@@ -144,7 +145,13 @@ func (e *env) changedQuotas(who string, did api.ChangedQuotas, whole any) error 
 		name := tenancy.LimitName(c.Limit)
 		rows = append(rows, []string{c.Limit, boundText(name, c.Old), boundText(name, c.New), amount(name, c.Used), verdict(c)})
 	}
-	return printTable(e.out, []string{"LIMIT", "WAS", "NOW", "USED", "THEN"}, rows)
+	if err := printTable(e.out, []string{"LIMIT", "WAS", "NOW", "USED", "THEN"}, rows); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(did.Changes, func(c api.LimitChange) bool { return c.InForce != nil }) {
+		sayBudgetSpent(e, did.Tenant)
+	}
+	return nil
 }
 
 // boundText is a limit with its burst, if that is not the usual one, and its source.
@@ -157,14 +164,22 @@ func boundText(name tenancy.LimitName, b api.Bound) string {
 		text += ", burst " + tenancy.FormatAmount(name, *b.Burst)
 	}
 	switch b.Source {
-	case "plan", "file", "override":
+	case "plan", "file", "override", "budget":
 		text += " (" + b.Source + ")"
 	}
 	return text
 }
 
 func verdict(c api.LimitChange) string {
+	held := ""
+	if c.InForce != nil {
+		held = boundText(tenancy.LimitName(c.Limit), *c.InForce) + " is in force"
+	}
 	switch {
+	case c.WouldThrottle && held != "":
+		return held + ", more is used: throttled"
+	case held != "":
+		return held
 	case c.WouldThrottle:
 		return "more is used: throttled"
 	case c.WouldRefuse:
