@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -212,7 +213,10 @@ func (s *server) limitChanges(ctx context.Context, i tenancy.Instance, was, will
 
 // changedQuotas answers when a change is in force, or at once if it is none.
 func (s *server) changedQuotas(ctx context.Context, t tenancy.TenantID, dry bool, rev tenancy.Revision, did []api.LimitChange) api.ChangedQuotas {
-	out := api.ChangedQuotas{Tenant: string(t), Changes: did, DryRun: dry}
+	out := api.ChangedQuotas{Changes: did, DryRun: dry}
+	if slices.ContainsFunc(did, func(c api.LimitChange) bool { return c.InForce != nil }) {
+		out.BudgetOf = string(t)
+	}
 	if !dry {
 		ready := s.applied(ctx, rev)
 		out.ReadyOn = &ready

@@ -48,7 +48,7 @@ func TestQuotasOfASpentBudget(t *testing.T) {
 	f.wantChanges(a, true, "produce_bytes_per_second: 10485760 burst 2621440 plan -> 20971520 burst 5242880 instance throttles",
 		"fetch_bytes_per_second: none -> 1024 burst 256 instance")
 	did := decodeAs[api.ChangedQuotas](t, a)
-	if c := did.Changes[0]; did.Tenant != "t-acme" || c.InForce == nil || sayBound(*c.InForce) != "65536 burst 16384 budget" || did.Changes[1].InForce != nil {
+	if c := did.Changes[0]; did.BudgetOf != "t-acme" || c.InForce == nil || sayBound(*c.InForce) != "65536 burst 16384 budget" || did.Changes[1].InForce != nil {
 		t.Errorf("%+v", did)
 	}
 	// A plan that bounds less than before holds nobody back whom the budget holds already.

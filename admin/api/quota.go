@@ -78,10 +78,11 @@ type LimitChange struct {
 
 // ChangedQuotas answers writes of an instance's limits and sub-quotas.
 type ChangedQuotas struct {
-	Tenant  string        `json:"tenant,omitempty" doc:"Of the instance; absent of a plan."`
 	Changes []LimitChange `json:"changes" nullable:"false" doc:"Those that count from now on where others did before."`
 	DryRun  bool          `json:"dry_run" doc:"Nothing was changed."`
 	ReadyOn *ReadyOn      `json:"ready_on,omitempty"`
+
+	BudgetOf string `json:"budget_of,omitempty" example:"t-acme" doc:"The tenant whose spent budget is in force in place of a new limit; absent if none is."`
 }
 
 // ChangeInstance is the body of PATCH /v1/instances/{i}.

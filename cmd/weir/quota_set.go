@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"weir/admin/api"
@@ -148,8 +147,8 @@ func (e *env) changedQuotas(who string, did api.ChangedQuotas, whole any) error 
 	if err := printTable(e.out, []string{"LIMIT", "WAS", "NOW", "USED", "THEN"}, rows); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(did.Changes, func(c api.LimitChange) bool { return c.InForce != nil }) {
-		sayBudgetSpent(e, did.Tenant)
+	if did.BudgetOf != "" {
+		sayBudgetSpent(e, did.BudgetOf)
 	}
 	return nil
 }
