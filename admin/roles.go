@@ -50,6 +50,11 @@ const (
 	metricsRead scope = "metrics:read"
 )
 
+// Roles are those that give something, the mightiest first.
+func Roles() []string {
+	return []string{"operator", "tenant-admin", "quota-admin", "viewer", "billing-reader"}
+}
+
 // rights is what a caller may do.
 type rights struct {
 	everyTenant bool // not only its own

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"maps"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -149,4 +150,16 @@ func FuzzVerify(f *testing.F) {
 			t.Errorf("the error repeats the token: %v", err)
 		}
 	})
+}
+
+func TestEveryRoleGivesSomethingAndIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../docs/tokens.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, role := range Roles() {
+		if len(rightsOf([]string{role}).scopes) == 0 || !strings.Contains(string(text), "| `"+role+"` |") {
+			t.Errorf("role %s gives nothing, or docs/tokens.md does not say what", role)
+		}
+	}
 }

@@ -54,6 +54,7 @@ type grammar struct {
 	ClientCA       clientCACmds       `cmd:"" name:"client-ca" help:"Let clients prove who they are by certificates."`
 	Authentication authenticationCmds `cmd:"" help:"Say how clients must prove who they are."`
 
+	Token tokenCmds `cmd:"" help:"Make tokens for those who manage instances."`
 	Conn  connCmds  `cmd:"" name:"connection" help:"See which connections were refused, and why one fails."`
 	Topic topicCmds `cmd:"" help:"Work with topics: produce, consume, list, create, delete."`
 

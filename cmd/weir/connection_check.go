@@ -31,6 +31,9 @@ type checkStep struct {
 // stepTimeout bounds each step.
 const stepTimeout = 10 * time.Second
 
+// slowAfter is after how long a step that is not over is named.
+const slowAfter = 2 * time.Second
+
 // walk is one run of connection check.
 type walk struct {
 	e    *env
@@ -133,7 +136,9 @@ func (w *walk) run(ctx context.Context) error {
 		}
 		begin := time.Now()
 		bounded, cancel := context.WithTimeout(ctx, stepTimeout)
+		slow := time.AfterFunc(slowAfter, func() { say(w.e.err, "  %-8s  takes long ...\n", s.name) })
 		text, err := s.take(bounded)
+		slow.Stop()
 		cancel()
 		if ctx.Err() != nil {
 			return ctx.Err()

@@ -105,11 +105,28 @@ func (w *walk) produce(ctx context.Context) (string, error) {
 		w.made = true
 	}
 	rec := &kgo.Record{Topic: w.topic, Value: []byte("weir connection check")}
-	if err := w.client.ProduceSync(ctx, rec).FirstErr(); err != nil {
-		return text, w.mayNot(ctx, "write to "+w.topic, err)
+	done := make(chan error, 1)
+	// Not ProduceSync: what was sent once the client gives up only when it has an answer.
+	w.client.Produce(ctx, rec, func(_ *kgo.Record, err error) { done <- err })
+	select {
+	case err := <-done:
+		if err != nil {
+			return text, w.mayNot(ctx, "write to "+w.topic, err)
+		}
+	case <-ctx.Done():
+		return text, w.held(ctx.Err(), "the record that was written is not acknowledged")
 	}
 	w.at = rec
 	return text, nil
+}
+
+// held is for what takes longer than anybody should wait.
+func (w *walk) held(err error, what string) error {
+	f := &failure{code: "timed-out", exit: exitTimeout, err: err, message: fmt.Sprintf("%s within %s", what, stepTimeout)}
+	if w.instance != "" {
+		f.try = []string{"weir throttle list " + w.instance + "      says whether a limit holds it back"}
+	}
+	return f
 }
 
 // closed is whether it was the other side that ended a connection.
@@ -125,6 +142,9 @@ func (w *walk) closedInside(ctx context.Context) error {
 func (w *walk) mayNot(ctx context.Context, what string, err error) error {
 	if closed(err) {
 		return w.closedInside(ctx)
+	}
+	if ctx.Err() != nil {
+		return w.held(err, "there is no answer to the attempt to "+what)
 	}
 	if !errors.Is(err, kerr.TopicAuthorizationFailed) && !errors.Is(err, kerr.ClusterAuthorizationFailed) {
 		return topicError(w.topic, err)
@@ -147,7 +167,7 @@ func (w *walk) fetch(ctx context.Context) (string, error) {
 		got := w.client.PollFetches(ctx)
 		for _, e := range got.Errors() {
 			if ctx.Err() != nil {
-				return text, &failure{code: "timed-out", exit: exitTimeout, err: e.Err, message: "the record that was written does not arrive"}
+				return text, w.held(e.Err, "the record that was written does not arrive")
 			}
 			return text, w.mayNot(ctx, "read from "+w.topic, e.Err)
 		}
