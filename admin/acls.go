@@ -65,7 +65,7 @@ type aclsOutput struct{ Body api.ACLs }
 // listACLs reads the store, as a client's DescribeAcls does. In one piece: there
 // are tenancy.MaxACLs at most.
 func (s *server) listACLs(ctx context.Context, in *listACLsInput) (*aclsOutput, error) {
-	i, err := s.find(ctx, in.Instance)
+	i, err := s.find(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ type changedACLsOutput struct {
 // createACLs answers when the ACLs are in force. It needs none of them itself,
 // so that an instance whose ACLs locked everybody out can be repaired.
 func (s *server) createACLs(ctx context.Context, in *createACLsInput) (*changedACLsOutput, error) {
-	i, err := s.findLive(ctx, in.Instance)
+	i, err := s.findLive(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ type deleteACLsInput struct {
 
 // deleteACLs removes what the filter selects; of nothing it makes no change.
 func (s *server) deleteACLs(ctx context.Context, in *deleteACLsInput) (*changedACLsOutput, error) {
-	i, err := s.findLive(ctx, in.Instance)
+	i, err := s.findLive(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}

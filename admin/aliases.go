@@ -23,7 +23,7 @@ type createAliasesOutput struct {
 // createAliases answers when the gateways map the names. Open connections of the
 // instance leave within a second then, so that they come back with them.
 func (s *server) createAliases(ctx context.Context, in *createAliasesInput) (*createAliasesOutput, error) {
-	i, err := s.findLive(ctx, in.Instance)
+	i, err := s.findLive(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func (s *server) aliasRefused(ctx context.Context, err error, i tenancy.Instance
 	switch {
 	case errors.Is(err, tenancy.ErrExists):
 		p := problem(codeAliasTaken, "%s.", err)
-		p.Try = "weir alias list " + i.Name
+		p.Try = "weir alias list " + called(ctx, i)
 		return p
 	case errors.Is(err, tenancy.ErrPrefixed):
 		return problem(codeAliasOwned, "%s.", err)
@@ -80,7 +80,7 @@ func (s *server) aliasRefused(ctx context.Context, err error, i tenancy.Instance
 type listAliasesOutput struct{ Body api.Aliases }
 
 func (s *server) listAliases(ctx context.Context, in *InstancePath) (*listAliasesOutput, error) {
-	i, err := s.find(ctx, in.Instance)
+	i, err := s.find(ctx, *in)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ type aliasPath struct {
 // deleteAlias answers when the gateways have closed the connections that know the
 // alias. What it stood for stays in the pool.
 func (s *server) deleteAlias(ctx context.Context, in *aliasPath) (*revisionOutput, error) {
-	i, err := s.findLive(ctx, in.Instance)
+	i, err := s.findLive(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 type authenticationOutput struct{ Body api.Authentication }
 
 func (s *server) getAuthentication(ctx context.Context, in *InstancePath) (*authenticationOutput, error) {
-	i, err := s.find(ctx, in.Instance)
+	i, err := s.find(ctx, *in)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ type patchAuthenticationOutput struct {
 // patchAuthentication answers when connections that do not satisfy the policy are
 // closed. Of two at the same time, one counts.
 func (s *server) patchAuthentication(ctx context.Context, in *patchAuthenticationInput) (*patchAuthenticationOutput, error) {
-	i, err := s.findLive(ctx, in.Instance)
+	i, err := s.findLive(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func (s *server) policyMistakes(ctx context.Context, i tenancy.Instance, a tenan
 		}
 		if len(all) == 0 {
 			mistakes = append(mistakes, api.FieldError{
-				Location: "body.require_certificate", Message: "the instance has no client CA, so that nobody could come in: weir client-ca set " + i.Name + " NAME ...",
+				Location: "body.require_certificate", Message: "the instance has no client CA, so that nobody could come in: weir client-ca set " + called(ctx, i) + " NAME ...",
 			})
 		}
 	}

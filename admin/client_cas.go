@@ -34,7 +34,7 @@ func (s *server) clientCARoutes(a huma.API) {
 type listClientCAsOutput struct{ Body api.ClientCAs }
 
 func (s *server) listClientCAs(ctx context.Context, in *InstancePath) (*listClientCAsOutput, error) {
-	_, all, err := s.clientCAs(ctx, in.Instance)
+	_, all, err := s.clientCAs(ctx, *in)
 	if err != nil {
 		return nil, err
 	}
@@ -46,8 +46,8 @@ func (s *server) listClientCAs(ctx context.Context, in *InstancePath) (*listClie
 }
 
 // clientCAs reads those of an instance that the caller may see.
-func (s *server) clientCAs(ctx context.Context, idOrName string) (tenancy.Instance, []tenancy.ClientCA, error) {
-	i, err := s.find(ctx, idOrName)
+func (s *server) clientCAs(ctx context.Context, p InstancePath) (tenancy.Instance, []tenancy.ClientCA, error) {
+	i, err := s.find(ctx, p)
 	if err != nil {
 		return i, nil, err
 	}
@@ -67,7 +67,7 @@ type ClientCAPath struct {
 type clientCAOutput struct{ Body api.ClientCA }
 
 func (s *server) getClientCA(ctx context.Context, in *ClientCAPath) (*clientCAOutput, error) {
-	i, all, err := s.clientCAs(ctx, in.Instance)
+	i, all, err := s.clientCAs(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ type putClientCAOutput struct {
 // putClientCA answers when it is in force: connections whose certificate does not
 // count any more are closed.
 func (s *server) putClientCA(ctx context.Context, in *putClientCAInput) (*putClientCAOutput, error) {
-	i, err := s.findLive(ctx, in.Instance)
+	i, err := s.findLive(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (s *server) putClientCA(ctx context.Context, in *putClientCAInput) (*putCli
 
 // deleteClientCA answers when the connections that hung on it are closed.
 func (s *server) deleteClientCA(ctx context.Context, in *ClientCAPath) (*revisionOutput, error) {
-	i, err := s.findLive(ctx, in.Instance)
+	i, err := s.findLive(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +143,7 @@ type checkCertificateOutput struct{ Body api.CheckedCertificate }
 
 // checkCertificate says what the gateways would make of a certificate.
 func (s *server) checkCertificate(ctx context.Context, in *checkCertificateInput) (*checkCertificateOutput, error) {
-	_, all, err := s.clientCAs(ctx, in.Instance)
+	_, all, err := s.clientCAs(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}

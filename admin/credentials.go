@@ -73,7 +73,7 @@ type updateUserOutput struct {
 // updateUser answers when the change is in force: connections of a user that is
 // kept out are closed then.
 func (s *server) updateUser(ctx context.Context, in *updateUserInput) (*updateUserOutput, error) {
-	i, err := s.findLive(ctx, in.Instance)
+	i, err := s.findLive(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ type rotateUserOutput struct {
 // rotateUser answers when the new password is in force. Without grace, that is when
 // the clients of the one before are cut off.
 func (s *server) rotateUser(ctx context.Context, in *rotateUserInput) (*rotateUserOutput, error) {
-	i, err := s.findLive(ctx, in.Instance)
+	i, err := s.findLive(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}

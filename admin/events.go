@@ -12,7 +12,8 @@ import (
 type listEventsInput struct {
 	ListInput
 	Kind     string `query:"kind" enum:"refused" default:"refused" doc:"Connections that were refused or thrown out."`
-	Instance string `query:"instance" maxLength:"64" doc:"Id, or display name within the caller's tenant. Absent: those that named no instance that there is; only for operators."`
+	Instance string `query:"instance" maxLength:"64" doc:"Id or display name, as in paths. Absent: those that named no instance that there is; only for operators."`
+	Tenant   string `query:"tenant" maxLength:"32" doc:"Whose instance it is; only operators may name another tenant than the token's."`
 	Since    string `query:"since" maxLength:"40" doc:"Only those from then on (RFC 3339), or of the last while (such as 1h). A day is kept." example:"1h"`
 }
 
@@ -28,9 +29,11 @@ func (s *server) listEvents(ctx context.Context, in *listEventsInput) (*listEven
 	var i tenancy.Instance
 	switch {
 	case in.Instance != "":
-		if i, err = s.find(ctx, in.Instance); err != nil {
+		if i, err = s.find(ctx, InstancePath{Instance: in.Instance, Tenant: in.Tenant}); err != nil {
 			return nil, err
 		}
+	case in.Tenant != "" && c.rights.everyTenant:
+		return nil, invalid(api.FieldError{Location: "query.tenant", Message: "names whose instance it is, so instance must be there"})
 	case !c.rights.everyTenant:
 		return nil, problem(codeNotAllowed, "Only operators see what named no instance; say which one: ?instance=NAME.")
 	}

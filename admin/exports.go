@@ -303,10 +303,10 @@ func (s *server) used(ctx context.Context, t tenancy.TenantID, name string, from
 	if name == "" {
 		return "", nil
 	}
-	i, err := s.find(ctx, name)
+	i, err := s.find(ctx, InstancePath{Instance: name, Tenant: string(t)})
 	var p *api.Problem
 	switch {
-	case err == nil && (t == "" || i.Tenant == t):
+	case err == nil:
 		return i.ID, nil
 	case err != nil && !(errors.As(err, &p) && p.Code == string(codeInstanceNotFound)):
 		return "", err

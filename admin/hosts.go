@@ -35,7 +35,7 @@ type setHostOutput struct {
 // setHost answers when the gateways serve the certificate: new handshakes have it,
 // open connections stay. The key never comes back, nor is any of it in an error.
 func (s *server) setHost(ctx context.Context, in *setHostInput) (*setHostOutput, error) {
-	i, err := s.findLive(ctx, in.Instance)
+	i, err := s.findLive(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (s *server) ownName(host string) string {
 type listHostsOutput struct{ Body api.Hosts }
 
 func (s *server) listHosts(ctx context.Context, in *InstancePath) (*listHostsOutput, error) {
-	i, err := s.find(ctx, in.Instance)
+	i, err := s.find(ctx, *in)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (s *server) hostBootstrap(name string) []string {
 
 // deleteHost answers when the gateways have closed the connections that came by the name.
 func (s *server) deleteHost(ctx context.Context, in *HostPath) (*revisionOutput, error) {
-	i, err := s.findLive(ctx, in.Instance)
+	i, err := s.findLive(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}

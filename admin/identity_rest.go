@@ -36,7 +36,7 @@ type rotateIdentityOutput struct {
 
 // rotateIdentity answers when the pool and the gateways know the new password.
 func (s *server) rotateIdentity(ctx context.Context, in *InstancePath) (*rotateIdentityOutput, error) {
-	i, err := s.findLive(ctx, in.Instance)
+	i, err := s.findLive(ctx, *in)
 	if err != nil {
 		return nil, err
 	}

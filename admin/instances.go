@@ -156,13 +156,13 @@ func (s *server) create(ctx context.Context, want tenancy.Instance, users []tena
 
 // nameTaken says by which instance of the same tenant.
 func (s *server) nameTaken(ctx context.Context, want tenancy.Instance) error {
-	holder := ""
+	holder, try := "", "weir instance list"
 	if in, err := s.cfg.Store.InstanceByName(ctx, want.Tenant, want.Name); err == nil {
-		holder = " (" + string(in.ID) + ")"
+		holder, try = " ("+string(in.ID)+")", "weir instance get "+called(ctx, in)
 	}
 	p := problem(codeNameTaken, "Tenant %s has an instance %s%s.", want.Tenant, want.Name, holder)
 	p.Errors = []api.FieldError{{Location: "body.name", Message: "taken"}}
-	p.Try = "weir instance get " + want.Name
+	p.Try = try
 	return p
 }
 
@@ -182,10 +182,8 @@ type listInstancesOutput struct{ Body api.Instances }
 // listInstances reads the directory, not the store: it is in memory and no
 // older than the last write that was answered. In order of id.
 func (s *server) listInstances(ctx context.Context, in *listInstancesInput) (*listInstancesOutput, error) {
-	select {
-	case <-s.cfg.Directory.Ready():
-	default:
-		return nil, problem(codeStore, "This gateway has not loaded its instances yet.")
+	if err := s.loaded(); err != nil {
+		return nil, err
 	}
 	c := callerOf(ctx)
 	var found []tenancy.Instance
@@ -207,11 +205,6 @@ func (s *server) listInstances(ctx context.Context, in *listInstancesInput) (*li
 	return out, nil
 }
 
-// InstancePath is exported for the same reason as ListInput.
-type InstancePath struct {
-	Instance string `path:"instance" doc:"Id, or display name within the caller's tenant."`
-}
-
 type instanceOutput struct {
 	Location string `header:"Location"`
 	Revision string `header:"Weir-Revision"`
@@ -219,7 +212,7 @@ type instanceOutput struct {
 }
 
 func (s *server) getInstance(ctx context.Context, in *InstancePath) (*instanceOutput, error) {
-	i, err := s.find(ctx, in.Instance)
+	i, err := s.find(ctx, *in)
 	if err != nil {
 		return nil, err
 	}
@@ -229,7 +222,7 @@ func (s *server) getInstance(ctx context.Context, in *InstancePath) (*instanceOu
 // deleteInstance cuts its clients off at once; the reaper then removes its
 // topics and groups. Deleting again changes nothing.
 func (s *server) deleteInstance(ctx context.Context, in *InstancePath) (*instanceOutput, error) {
-	i, err := s.find(ctx, in.Instance)
+	i, err := s.find(ctx, *in)
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ func (s *server) issuerRoutes(a huma.API) {
 type listIssuersOutput struct{ Body api.Issuers }
 
 func (s *server) listIssuers(ctx context.Context, in *InstancePath) (*listIssuersOutput, error) {
-	i, err := s.find(ctx, in.Instance)
+	i, err := s.find(ctx, *in)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ type issuerPath struct {
 type issuerOutput struct{ Body api.Issuer }
 
 func (s *server) getIssuer(ctx context.Context, in *issuerPath) (*issuerOutput, error) {
-	i, err := s.find(ctx, in.Instance)
+	i, err := s.find(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ type putIssuerOutput struct {
 // putIssuer answers when the gateways believe the issuer. Sessions that it let in
 // under other rules are closed then.
 func (s *server) putIssuer(ctx context.Context, in *putIssuerInput) (*putIssuerOutput, error) {
-	i, err := s.findLive(ctx, in.Instance)
+	i, err := s.findLive(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func (s *server) putIssuer(ctx context.Context, in *putIssuerInput) (*putIssuerO
 
 // deleteIssuer answers when the gateways have closed the sessions of its tokens.
 func (s *server) deleteIssuer(ctx context.Context, in *issuerPath) (*revisionOutput, error) {
-	i, err := s.findLive(ctx, in.Instance)
+	i, err := s.findLive(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +148,7 @@ type checkTokenOutput struct{ Body api.CheckedToken }
 
 // checkToken tells an admin what a client is not told.
 func (s *server) checkToken(ctx context.Context, in *checkTokenInput) (*checkTokenOutput, error) {
-	i, err := s.find(ctx, in.Instance)
+	i, err := s.find(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}

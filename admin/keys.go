@@ -43,7 +43,7 @@ type createKeyOutput struct {
 
 // createKey answers when the key is in force, with its secret this once.
 func (s *server) createKey(ctx context.Context, in *createKeyInput) (*createKeyOutput, error) {
-	i, err := s.findLive(ctx, in.Instance)
+	i, err := s.findLive(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ type listKeysInput struct {
 type listKeysOutput struct{ Body api.Keys }
 
 func (s *server) listKeys(ctx context.Context, in *listKeysInput) (*listKeysOutput, error) {
-	i, err := s.find(ctx, in.Instance)
+	i, err := s.find(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ type keyPath struct {
 
 // deleteKey answers when the gateways have closed the key's connections.
 func (s *server) deleteKey(ctx context.Context, in *keyPath) (*revisionOutput, error) {
-	i, err := s.findLive(ctx, in.Instance)
+	i, err := s.findLive(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ type networksOutput struct {
 // listNetworks reads the store: who has just written sees it. In one piece: there
 // are tenancy.MaxNetworks at most.
 func (s *server) listNetworks(ctx context.Context, in *InstancePath) (*networksOutput, error) {
-	i, err := s.find(ctx, in.Instance)
+	i, err := s.find(ctx, *in)
 	if err != nil {
 		return nil, err
 	}
@@ -68,13 +68,13 @@ type changedNetworksOutput struct {
 // replaceNetworks answers when the list is in force: connections from elsewhere
 // are closed then.
 func (s *server) replaceNetworks(ctx context.Context, in *replaceNetworksInput) (*changedNetworksOutput, error) {
-	i, err := s.findLive(ctx, in.Instance)
+	i, err := s.findLive(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}
 	if in.IfMatch == "" {
 		p := problem(codeMatchMissing, "The list of %s is replaced only for who has seen it: send its ETag as If-Match, or *.", i.Name)
-		p.Try = "weir network set " + i.Name + " -f FILE"
+		p.Try = "weir network set " + called(ctx, i) + " -f FILE"
 		return nil, p
 	}
 	tag := "" // any
@@ -104,7 +104,7 @@ func (in *addNetworksInput) Resolve(huma.Context) []error {
 
 // addNetworks answers when they are in force.
 func (s *server) addNetworks(ctx context.Context, in *addNetworksInput) (*changedNetworksOutput, error) {
-	i, err := s.findLive(ctx, in.Instance)
+	i, err := s.findLive(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ type deleteNetworkInput struct {
 // deleteNetwork answers when the connections that only that network allowed are
 // closed.
 func (s *server) deleteNetwork(ctx context.Context, in *deleteNetworkInput) (*changedNetworksOutput, error) {
-	i, err := s.findLive(ctx, in.Instance)
+	i, err := s.findLive(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (s *server) deleteNetwork(ctx context.Context, in *deleteNetworkInput) (*ch
 	rev, err := s.cfg.Store.ChangeNetworks(ctx, i.ID, nil, []tenancy.Network{n})
 	if err = s.written(ctx, err); errors.Is(err, tenancy.ErrNotFound) {
 		p := problem(codeNetworkNotFound, "Instance %s has no network %s.", i.Name, viewNetwork(n))
-		p.Try = "weir network list " + i.Name
+		p.Try = "weir network list " + called(ctx, i)
 		return nil, p
 	} else if err != nil {
 		return nil, s.networkRefused(ctx, err, i)
@@ -159,7 +159,7 @@ func (s *server) networkRefused(ctx context.Context, err error, i tenancy.Instan
 		return problem(codeNetworksFull, "Instance %s may have %d networks at most; nothing was changed.", i.Name, tenancy.MaxNetworks)
 	case errors.Is(err, tenancy.ErrStale):
 		p := problem(codeMatchFailed, "The networks of %s are not those that you have seen: somebody else changed them.", i.Name)
-		p.Try = "weir network list " + i.Name
+		p.Try = "weir network list " + called(ctx, i)
 		return p
 	}
 	return s.changed(ctx, err, i.ID, "")
@@ -195,7 +195,7 @@ type checkNetworkOutput struct{ Body api.CheckedNetwork }
 // checkNetwork says whether a client could connect from there, and why. It asks
 // the store: a change of which the answer is out counts.
 func (s *server) checkNetwork(ctx context.Context, in *checkNetworkInput) (*checkNetworkOutput, error) {
-	i, err := s.find(ctx, in.Instance)
+	i, err := s.find(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,7 @@ const (
 	codeMethod           code = "method-not-allowed"
 	codeTenantNotFound   code = "tenant-not-found"
 	codeInstanceNotFound code = "instance-not-found"
+	codeAmbiguous        code = "instance-ambiguous"
 	codeUserNotFound     code = "user-not-found"
 	codeInstanceIDTaken  code = "instance-id-taken"
 	codeNameTaken        code = "instance-name-taken"
@@ -95,6 +96,7 @@ var kinds = map[code]problemKind{ //nolint:gochecknoglobals // read-only table
 	codeMethod:           {status: http.StatusMethodNotAllowed, title: "Method not allowed"},
 	codeTenantNotFound:   {status: http.StatusNotFound, title: "Tenant not found"},
 	codeInstanceNotFound: {status: http.StatusNotFound, title: "Instance not found", try: "weir instance list"},
+	codeAmbiguous:        {status: http.StatusConflict, title: "Instance name is ambiguous", try: "weir instance list"},
 	codeUserNotFound:     {status: http.StatusNotFound, title: "User not found", try: "weir user list INSTANCE"},
 	codeInstanceIDTaken:  {status: http.StatusConflict, title: "Instance id taken"},
 	codeNameTaken:        {status: http.StatusConflict, title: "Instance name taken"},

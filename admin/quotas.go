@@ -37,7 +37,7 @@ type quotasOutput struct {
 
 // getQuotas reads the store: who has just written sees it.
 func (s *server) getQuotas(ctx context.Context, in *InstancePath) (*quotasOutput, error) {
-	i, err := s.find(ctx, in.Instance)
+	i, err := s.find(ctx, *in)
 	if err != nil {
 		return nil, err
 	}
@@ -129,13 +129,13 @@ type changedQuotasOutput struct {
 
 // replaceQuotas answers when the limits are in force, on open connections too.
 func (s *server) replaceQuotas(ctx context.Context, in *replaceQuotasInput) (*changedQuotasOutput, error) {
-	i, err := s.findLive(ctx, in.Instance)
+	i, err := s.findLive(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}
 	if in.IfMatch == "" {
 		p := problem(codeMatchMissing, "The limits of %s are replaced only for who has seen them: send their ETag as If-Match, or *.", i.Name)
-		p.Try = "weir quota set " + i.Name + " LIMIT=VALUE"
+		p.Try = "weir quota set " + called(ctx, i) + " LIMIT=VALUE"
 		return nil, p
 	}
 	tag := "" // any
@@ -165,7 +165,7 @@ func (in *changeQuotasInput) Resolve(huma.Context) []error { return details(limi
 
 // changeQuotas answers when the limits are in force, on open connections too.
 func (s *server) changeQuotas(ctx context.Context, in *changeQuotasInput) (*changedQuotasOutput, error) {
-	i, err := s.findLive(ctx, in.Instance)
+	i, err := s.findLive(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +233,7 @@ func (s *server) quotaRefused(ctx context.Context, err error, i tenancy.Instance
 	case !errors.Is(err, tenancy.ErrStale):
 		return s.changed(ctx, err, i.ID, "")
 	}
-	p.Try = "weir quota get " + i.Name
+	p.Try = "weir quota get " + called(ctx, i)
 	return p
 }
 
@@ -251,7 +251,7 @@ type changedInstanceOutput struct {
 // changeInstance gives an instance another plan. It answers when its limits are in
 // force, on open connections too.
 func (s *server) changeInstance(ctx context.Context, in *changeInstanceInput) (*changedInstanceOutput, error) {
-	i, err := s.findLive(ctx, in.Instance)
+	i, err := s.findLive(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}

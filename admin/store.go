@@ -12,34 +12,6 @@ import (
 // maxWait bounds how long a write waits for the gateways to apply it (ux.md 0, decision 4).
 const maxWait = 2 * time.Second
 
-// find resolves the {instance} of a path to an instance that the caller may
-// see: by id, else by display name within the caller's tenant. What belongs to
-// somebody else is not found, in the same words as what does not exist.
-func (s *server) find(ctx context.Context, idOrName string) (tenancy.Instance, error) {
-	c := callerOf(ctx)
-	notFound := problem(codeInstanceNotFound, "There is no instance %.80q.", idOrName)
-	if id, err := tenancy.ParseInstanceID(idOrName); err == nil {
-		in, err := s.cfg.Store.Instance(ctx, id)
-		switch {
-		case err == nil && in.State != tenancy.StateDeleted && c.owns(in.Tenant):
-			return in, nil
-		case err != nil && !errors.Is(err, tenancy.ErrNotFound):
-			return tenancy.Instance{}, s.unavailable(ctx, err)
-		}
-	}
-	if c.claims.Tenant == "" || tenancy.CheckName("instance name", idOrName) != nil {
-		return tenancy.Instance{}, notFound
-	}
-	in, err := s.cfg.Store.InstanceByName(ctx, c.claims.Tenant, idOrName)
-	switch {
-	case errors.Is(err, tenancy.ErrNotFound), err == nil && in.State == tenancy.StateDeleted:
-		return tenancy.Instance{}, notFound
-	case err != nil:
-		return tenancy.Instance{}, s.unavailable(ctx, err)
-	}
-	return in, nil
-}
-
 // owns is whether the caller may see what is of tenant t.
 func (c *caller) owns(t tenancy.TenantID) bool {
 	return c.rights.everyTenant || c.claims.Tenant == t

@@ -24,7 +24,7 @@ func (s *server) subQuotaRoutes(a huma.API, path string) {
 
 // subQuotaTarget is what an input says of whom it is about.
 type subQuotaTarget interface {
-	target() (instance string, e tenancy.QuotaEntity, dry bool)
+	target() (in InstancePath, e tenancy.QuotaEntity, dry bool)
 	body() api.ChangeLimits
 }
 
@@ -92,28 +92,28 @@ type (
 	}
 )
 
-func (in *userEntityInput) target() (string, tenancy.QuotaEntity, bool) {
-	return in.Instance, tenancy.QuotaEntity{User: entityPart(in.User)}, in.DryRun.DryRun
+func (in *userEntityInput) target() (InstancePath, tenancy.QuotaEntity, bool) {
+	return in.InstancePath, tenancy.QuotaEntity{User: entityPart(in.User)}, in.DryRun.DryRun
 }
 
-func (in *clientEntityInput) target() (string, tenancy.QuotaEntity, bool) {
-	return in.Instance, tenancy.QuotaEntity{ClientID: entityPart(in.Client)}, in.DryRun.DryRun
+func (in *clientEntityInput) target() (InstancePath, tenancy.QuotaEntity, bool) {
+	return in.InstancePath, tenancy.QuotaEntity{ClientID: entityPart(in.Client)}, in.DryRun.DryRun
 }
 
-func (in *pairEntityInput) target() (string, tenancy.QuotaEntity, bool) {
-	return in.Instance, tenancy.QuotaEntity{User: entityPart(in.User), ClientID: entityPart(in.Client)}, in.DryRun.DryRun
+func (in *pairEntityInput) target() (InstancePath, tenancy.QuotaEntity, bool) {
+	return in.InstancePath, tenancy.QuotaEntity{User: entityPart(in.User), ClientID: entityPart(in.Client)}, in.DryRun.DryRun
 }
 
-func (in *userQuotaInput) target() (string, tenancy.QuotaEntity, bool) {
-	return in.Instance, tenancy.QuotaEntity{User: entityPart(in.User)}, in.DryRun.DryRun
+func (in *userQuotaInput) target() (InstancePath, tenancy.QuotaEntity, bool) {
+	return in.InstancePath, tenancy.QuotaEntity{User: entityPart(in.User)}, in.DryRun.DryRun
 }
 
-func (in *clientQuotaInput) target() (string, tenancy.QuotaEntity, bool) {
-	return in.Instance, tenancy.QuotaEntity{ClientID: entityPart(in.Client)}, in.DryRun.DryRun
+func (in *clientQuotaInput) target() (InstancePath, tenancy.QuotaEntity, bool) {
+	return in.InstancePath, tenancy.QuotaEntity{ClientID: entityPart(in.Client)}, in.DryRun.DryRun
 }
 
-func (in *pairQuotaInput) target() (string, tenancy.QuotaEntity, bool) {
-	return in.Instance, tenancy.QuotaEntity{User: entityPart(in.User), ClientID: entityPart(in.Client)}, in.DryRun.DryRun
+func (in *pairQuotaInput) target() (InstancePath, tenancy.QuotaEntity, bool) {
+	return in.InstancePath, tenancy.QuotaEntity{User: entityPart(in.User), ClientID: entityPart(in.Client)}, in.DryRun.DryRun
 }
 
 func (*userEntityInput) body() api.ChangeLimits     { return api.ChangeLimits{} }
@@ -178,8 +178,8 @@ func viewPart(name *string) *string {
 // changeSubQuotas answers when the quotas are in force, on open connections too.
 // whole: of the entity nothing else stays.
 func (s *server) changeSubQuotas(ctx context.Context, in subQuotaTarget, whole bool) (*changedQuotasOutput, error) {
-	instance, e, dry := in.target()
-	i, err := s.findLive(ctx, instance)
+	path, e, dry := in.target()
+	i, err := s.findLive(ctx, path)
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ type throttlesOutput struct{ Body api.Throttles }
 
 // listThrottles shows what all gateways know, about two seconds late.
 func (s *server) listThrottles(ctx context.Context, in *listThrottlesInput) (*throttlesOutput, error) {
-	i, err := s.find(ctx, in.Instance)
+	i, err := s.find(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func (s *server) listThrottles(ctx context.Context, in *listThrottlesInput) (*th
 	if err != nil {
 		return nil, err
 	}
-	body.Limits = throttledLimits(i, all, boundsOf(q.plan, q.own, i.Restraint))
+	body.Limits = throttledLimits(i, called(ctx, i), all, boundsOf(q.plan, q.own, i.Restraint))
 	return &throttlesOutput{Body: body}, nil
 }
 
@@ -81,15 +81,15 @@ func viewThrottle(t quota.Throttle) api.Throttle {
 }
 
 // throttledLimits adds up by limit, never nil; what was waited for longest first. now are
-// the limits in force.
-func throttledLimits(i tenancy.Instance, all []quota.Throttle, now bounds) []api.ThrottledLimit {
+// the limits in force, instance is what the caller calls i.
+func throttledLimits(i tenancy.Instance, instance string, all []quota.Throttle, now bounds) []api.ThrottledLimit {
 	sums := []api.ThrottledLimit{}
 	for _, t := range all {
 		n := slices.IndexFunc(sums, func(l api.ThrottledLimit) bool { return l.Limit == string(t.Limit) })
 		if n < 0 {
 			n = len(sums)
 			c := cures[t.Limit]
-			sums = append(sums, api.ThrottledLimit{Limit: string(t.Limit), Text: c.text, Fix: c.fix, Try: "weir quota set " + i.Name + " " + string(t.Limit) + "=VALUE" + flagsOf(t.Of) + " --dry-run"})
+			sums = append(sums, api.ThrottledLimit{Limit: string(t.Limit), Text: c.text, Fix: c.fix, Try: "weir quota set " + instance + " " + string(t.Limit) + "=VALUE" + flagsOf(t.Of) + " --dry-run"})
 		}
 		if b := now[t.Limit]; t.Of == (tenancy.QuotaEntity{}) && b.Source == string(tenancy.SourceBudget) {
 			sums[n].Text = fmt.Sprintf("the budget of tenant %s is spent, which leaves %s a second", i.Tenant, tenancy.FormatAmount(t.Limit, *b.Limit))

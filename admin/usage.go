@@ -30,8 +30,8 @@ const (
 )
 
 type getUsageInput struct {
-	Tenant      string   `query:"tenant" maxLength:"32" doc:"Absent: the token's; all tenants if it has none."`
-	Instance    string   `query:"instance" maxLength:"64" doc:"Id, or display name within the token's tenant. Absent: all."`
+	Tenant      string   `query:"tenant" maxLength:"32" doc:"Absent: the token's; all tenants of an operator."`
+	Instance    string   `query:"instance" maxLength:"64" doc:"Id or display name, as in paths. Absent: all."`
 	From        string   `query:"from" maxLength:"40" example:"2026-11-01" doc:"The first UTC hour, as 2026-11-22, 2026-11-22T19 or RFC 3339. Absent: this month's first."`
 	To          string   `query:"to" maxLength:"40" example:"2026-12-01" doc:"The hour up to which, without it. Absent, or later than that: with the hour that is."`
 	Granularity string   `query:"granularity" enum:"hour,day,month" default:"day" doc:"In UTC."`

@@ -29,7 +29,7 @@ type usageChainOutput struct{ Body api.UsageChain }
 
 // verifyUsage reads all records of the instance: some thousand in a year.
 func (s *server) verifyUsage(ctx context.Context, in *InstancePath) (*usageChainOutput, error) {
-	i, err := s.find(ctx, in.Instance)
+	i, err := s.find(ctx, *in)
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ type createUserOutput struct {
 }
 
 func (s *server) createUser(ctx context.Context, in *createUserInput) (*createUserOutput, error) {
-	i, err := s.findLive(ctx, in.Instance)
+	i, err := s.findLive(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func (s *server) createUser(ctx context.Context, in *createUserInput) (*createUs
 	if errors.Is(err, tenancy.ErrExists) || errors.Is(err, tenancy.ErrConflict) {
 		p := problem(codeUserTaken, "Instance %s has a user %s.", i.Name, u.Name)
 		p.Errors = []api.FieldError{{Location: "body.name", Message: "taken"}}
-		p.Try = "weir user list " + i.Name
+		p.Try = "weir user list " + called(ctx, i)
 		return nil, p
 	}
 	if err != nil {
@@ -68,8 +68,8 @@ func (s *server) createUser(ctx context.Context, in *createUserInput) (*createUs
 }
 
 // findLive is find for what an instance on its way out must not get any more.
-func (s *server) findLive(ctx context.Context, idOrName string) (tenancy.Instance, error) {
-	i, err := s.find(ctx, idOrName)
+func (s *server) findLive(ctx context.Context, p InstancePath) (tenancy.Instance, error) {
+	i, err := s.find(ctx, p)
 	if err == nil && i.State == tenancy.StateDeleting {
 		return i, problem(codeDeleting, "Instance %s is being deleted.", i.Name)
 	}
@@ -104,7 +104,7 @@ type listUsersInput struct {
 type listUsersOutput struct{ Body api.Users }
 
 func (s *server) listUsers(ctx context.Context, in *listUsersInput) (*listUsersOutput, error) {
-	i, err := s.find(ctx, in.Instance)
+	i, err := s.find(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ type userPath struct {
 type userOutput struct{ Body api.User }
 
 func (s *server) getUser(ctx context.Context, in *userPath) (*userOutput, error) {
-	i, err := s.find(ctx, in.Instance)
+	i, err := s.find(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ type revisionOutput struct {
 
 // deleteUser answers when the gateways have closed the user's connections.
 func (s *server) deleteUser(ctx context.Context, in *userPath) (*revisionOutput, error) {
-	i, err := s.findLive(ctx, in.Instance)
+	i, err := s.findLive(ctx, in.InstancePath)
 	if err != nil {
 		return nil, err
 	}

@@ -35,6 +35,7 @@ type Directory struct {
 
 	views sync.Map // InstanceID -> *View; written by Run only
 	hosts hostIndex
+	names nameIndex
 	plans atomic.Pointer[PlanLimits] // written by Run only
 	// applied is the revision up to which everything is here; -1 while that is not known.
 	applied atomic.Int64
@@ -129,15 +130,18 @@ func (d *Directory) keep(v *View) {
 // publish puts a view in force and tells the watchers.
 func (d *Directory) publish(v *View) {
 	var had []Host
+	var name string
 	if was, ok := d.View(v.Instance.ID); ok {
-		had = was.Access.Hosts
+		had, name = was.Access.Hosts, was.Instance.Name
 	}
 	if v.Instance.State == StateDeleted {
 		d.views.Delete(v.Instance.ID)
 		d.hosts.change(v.Instance.ID, had, nil)
+		d.names.change(v.Instance.ID, name, "")
 	} else {
 		d.views.Store(v.Instance.ID, v)
 		d.hosts.change(v.Instance.ID, had, v.Access.Hosts)
+		d.names.change(v.Instance.ID, name, v.Instance.Name)
 	}
 	for _, fn := range d.watchers {
 		fn(v)

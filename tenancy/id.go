@@ -52,6 +52,13 @@ func NewInstanceID(rand io.Reader) (InstanceID, error) {
 	return InstanceID("i-" + strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))), nil
 }
 
+// IsDrawnID is whether an id has the form of those that NewInstanceID draws, which
+// nobody would choose for a name. Of others it cannot be told which of the two it is.
+func IsDrawnID(s string) bool {
+	drawn, ok := strings.CutPrefix(s, "i-")
+	return ok && len(drawn) == 8 && strings.Trim(drawn, "abcdefghijklmnopqrstuvwxyz234567") == ""
+}
+
 // NewClusterID draws the id of a virtual Kafka cluster: 22 characters of
 // base64url, as Kafka's Uuid.randomUuid draws them. Like that one it never begins
 // with '-', which command-line tools would take for an option.

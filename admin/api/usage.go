@@ -29,8 +29,8 @@ type CreateExport struct {
 	Format   string     `json:"format" enum:"jsonl,jsonl.gz,csv,parquet,focus" doc:"jsonl: usage as CloudEvents 1.0, a line each; csv, parquet: usage; focus: charges as FOCUS 1.2 CSV."`
 	From     string     `json:"from" maxLength:"40" example:"2026-11-01" doc:"The first UTC hour, as 2026-11-22, 2026-11-22T19 or RFC 3339."`
 	To       string     `json:"to" maxLength:"40" example:"2026-12-01" doc:"The hour up to which, without it. All hours must be sealed, which they are 15 minutes after their end."`
-	Tenant   string     `json:"tenant,omitempty" maxLength:"32" doc:"Absent: the token's; of all tenants if it has none."`
-	Instance string     `json:"instance,omitempty" maxLength:"64" doc:"Id, or display name within the token's tenant. Absent: all."`
+	Tenant   string     `json:"tenant,omitempty" maxLength:"32" doc:"Absent: the token's; all tenants of an operator."`
+	Instance string     `json:"instance,omitempty" maxLength:"64" doc:"Id or display name, as in paths. Absent: all."`
 	AsOf     *time.Time `json:"as_of,omitempty" doc:"Leaves out corrections that were sealed later, so that an export that was made then comes out the same. Absent: a minute ago."`
 	Names    bool       `json:"names,omitempty" doc:"The breakdown by users and topics too; needs usage:names."`
 }
