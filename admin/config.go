@@ -45,6 +45,8 @@ type Config struct {
 	// Metered is what was used, Exports makes files of it; both nil: nothing is metered.
 	Metered export.Records
 	Exports *export.Exporter
+	// Breakdown is by what else than instances usage is counted: user, topic.
+	Breakdown []string
 	// Chains are the chains of records of what was used; nil: nothing is metered.
 	Chains Chains
 	// Defaults are what a plan says where an instance says nothing, auth's; the zero

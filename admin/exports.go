@@ -15,7 +15,6 @@ import (
 	"weir/admin/api"
 	"weir/billing/export"
 	"weir/metering"
-	"weir/tenancy"
 )
 
 const (
@@ -61,7 +60,7 @@ func (s *server) createExport(ctx context.Context, in *createExportInput) (*expo
 	if spec.Names && !callerOf(ctx).rights.allow(usageNames) {
 		return nil, refused(usageNames)
 	}
-	if spec.Instance, err = s.used(ctx, spec.Tenant, in.Body.Instance, spec.From, spec.To); err != nil {
+	if spec.Instance, err = s.used(ctx, spec.Tenant, in.Body.Instance); err != nil {
 		return nil, err
 	}
 	if spec, err = s.cfg.Exports.Plan(ctx, spec); err != nil {
@@ -275,52 +274,4 @@ func (s *server) metered() error {
 		return problem(codeNotMetered, "This gateway does not meter what is used.")
 	}
 	return nil
-}
-
-// payer is whose usage a caller may see of the one it names: its own, of all tenants
-// ("") if it may.
-func (s *server) payer(ctx context.Context, place, tenant string) (tenancy.TenantID, error) {
-	c := callerOf(ctx)
-	if tenant == "" {
-		if c.claims.Tenant == "" || c.rights.everyTenant {
-			return "", nil
-		}
-		return c.claims.Tenant, nil
-	}
-	t, err := tenancy.ParseTenantID(tenant)
-	if err != nil {
-		return "", invalid(api.FieldError{Location: place, Message: err.Error()})
-	}
-	if !c.owns(t) {
-		return "", problem(codeTenantNotFound, "There is no tenant %.80q.", tenant)
-	}
-	return t, nil
-}
-
-// used finds the instance that a caller names, also one that is deleted but has used
-// something in the period; "" if it names none.
-func (s *server) used(ctx context.Context, t tenancy.TenantID, name string, from, to metering.Hour) (tenancy.InstanceID, error) {
-	if name == "" {
-		return "", nil
-	}
-	i, err := s.find(ctx, InstancePath{Instance: name, Tenant: string(t)})
-	var p *api.Problem
-	switch {
-	case err == nil:
-		return i.ID, nil
-	case err != nil && !(errors.As(err, &p) && p.Code == string(codeInstanceNotFound)):
-		return "", err
-	}
-	notFound := problem(codeInstanceNotFound, "There is no instance %.80q, and there was none in this period.", name)
-	id, err := tenancy.ParseInstanceID(name)
-	if err != nil {
-		return "", notFound
-	}
-	for _, err := range s.cfg.Metered.Records(ctx, metering.Query{Tenant: t, Instance: id, From: from, To: to}) {
-		if err != nil {
-			return "", s.unavailable(ctx, err)
-		}
-		return id, nil
-	}
-	return "", notFound
 }

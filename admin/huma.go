@@ -4,14 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"weir/admin/api"
+	"weir/tenancy"
 )
 
 // maxBodyBytes is how much of a request body is read (ux.md 2.3).
@@ -100,6 +104,11 @@ func route[I, O any](a huma.API, id string, sc scope, method, path string, statu
 				writeProblem(w, callerOf(r.Context()).id, refused(sc))
 				return
 			}
+			if p := strangeQuery(ctx); p != nil {
+				r, w := humago.Unwrap(ctx)
+				writeProblem(w, callerOf(r.Context()).id, unchanged(ctx, p))
+				return
+			}
 			next(ctx)
 		}},
 	}, h)
@@ -114,9 +123,52 @@ func asProblem(ctx huma.Context, _ string, v any) (any, error) {
 	}
 	if p, ok := v.(*api.Problem); ok {
 		p.RequestID = callerOf(ctx.Context()).id
-		return p, nil
+		return unchanged(ctx, p), nil
 	}
 	return v, nil
+}
+
+// unchanged says of a mistake in a request that would have changed something that it did
+// not.
+func unchanged(ctx huma.Context, p *api.Problem) *api.Problem {
+	if p.Code == string(codeValidation) && ctx.Method() != http.MethodGet {
+		p.Detail = strings.TrimSuffix(p.Detail, ".") + "; nothing was changed."
+	}
+	return p
+}
+
+// strangeQuery refuses parameters that an operation does not have, nil if there are
+// none: the answer to a question with a misspelt one would be that to another question.
+func strangeQuery(ctx huma.Context) *api.Problem {
+	at := ctx.URL()
+	asked, err := url.ParseQuery(at.RawQuery)
+	if err != nil {
+		return invalid(api.FieldError{Location: "query", Message: "cannot be read: want name=value&name=value, with other characters as %XX"})
+	}
+	var known []string
+	for _, p := range ctx.Operation().Parameters {
+		if p.In == "query" {
+			known = append(known, p.Name)
+		}
+	}
+	var mistakes []api.FieldError
+	for _, name := range slices.Sorted(maps.Keys(asked)) {
+		if slices.Contains(known, name) {
+			continue
+		}
+		text := "there is no such parameter"
+		switch meant := tenancy.DidYouMean(strings.ToLower(name), slices.Values(known)); {
+		case meant != "":
+			text += "; did you mean " + meant + "?"
+		case len(known) > 0:
+			text += "; there are " + strings.Join(known, ", ")
+		}
+		mistakes = append(mistakes, api.FieldError{Location: fmt.Sprintf("query.%.40s", name), Message: text})
+	}
+	if len(mistakes) == 0 {
+		return nil
+	}
+	return invalid(mistakes...)
 }
 
 func fromHuma(e *huma.ErrorModel) *api.Problem {
@@ -151,9 +203,26 @@ func mistakesOf(e *huma.ErrorModel) []api.FieldError {
 			continue
 		}
 		seen[d.Location] = true
-		out = append(out, api.FieldError{Location: d.Location, Message: d.Message})
+		out = append(out, api.FieldError{Location: d.Location, Message: said(d)})
 	}
 	return out
+}
+
+// said is a message of the schema's. It repeats a value that is none of a few, or out of
+// its range; no other: they may be passwords.
+func said(d *huma.ErrorDetail) string {
+	if few, ok := strings.CutPrefix(d.Message, "expected value to be one of "); ok {
+		if text, ok := d.Value.(string); ok {
+			return fmt.Sprintf("%.40q is none of %s", text, strings.Trim(few, `"`))
+		}
+	}
+	if strings.HasPrefix(d.Message, "expected number ") {
+		switch d.Value.(type) {
+		case int, int32, int64, float32, float64:
+			return fmt.Sprintf("%v: %s", d.Value, d.Message)
+		}
+	}
+	return d.Message
 }
 
 // Resolve adds what a schema cannot say to the mistakes that it found.

@@ -64,6 +64,7 @@ const (
 	codeExportsBusy      code = "exports-limit-reached"
 	codeRange            code = "range-not-satisfiable"
 	codeNotMetered       code = "usage-not-metered"
+	codeNoBreakdown      code = "usage-not-broken-down"
 	codeStatementOpen    code = "statement-open"
 	codeBudgetNotFound   code = "budget-not-found"
 	codeNotPrepaid       code = "budget-not-prepaid"
@@ -138,6 +139,7 @@ var kinds = map[code]problemKind{ //nolint:gochecknoglobals // read-only table
 	codeExportsBusy:      {status: http.StatusTooManyRequests, title: "Limit of running exports reached", retryable: true},
 	codeRange:            {status: http.StatusRequestedRangeNotSatisfiable, title: "Range not satisfiable"},
 	codeNotMetered:       {status: http.StatusConflict, title: "Usage is not metered"},
+	codeNoBreakdown:      {status: http.StatusConflict, title: "Usage is not broken down", try: "weir usage get --group-by instance"},
 	codeStatementOpen:    {status: http.StatusConflict, title: "Month cannot be final yet", retryable: true},
 	codeBudgetNotFound:   {status: http.StatusNotFound, title: "Budget not found", try: "weir budget set ..."},
 	codeNotPrepaid:       {status: http.StatusConflict, title: "Budget is not prepaid", try: "weir budget get"},
@@ -165,11 +167,12 @@ func problem(c code, format string, args ...any) *api.Problem {
 	}
 }
 
-// invalid is a problem with the mistakes found in a request; nothing was changed.
+// invalid is a problem with the mistakes found in a request. Where it would have changed
+// something, asProblem adds that it did not.
 func invalid(mistakes ...api.FieldError) *api.Problem {
-	detail := "The request has a mistake; nothing was changed."
+	detail := "The request has a mistake."
 	if len(mistakes) > 1 {
-		detail = fmt.Sprintf("The request has %d mistakes; nothing was changed.", len(mistakes))
+		detail = fmt.Sprintf("The request has %d mistakes.", len(mistakes))
 	}
 	p := problem(codeValidation, "%s", detail)
 	p.Errors = mistakes

@@ -37,7 +37,7 @@ func csvPath(path string) string {
 type listStatementsInput struct {
 	ListInput
 	Tenant string `query:"tenant" maxLength:"32" doc:"Whose; the token's if absent."`
-	Month  string `query:"month" maxLength:"7" doc:"Only that one." example:"2026-11"`
+	Month  string `query:"month" maxLength:"40" doc:"Only that one." example:"2026-11"`
 }
 
 type statementsOutput struct{ Body api.Statements }
@@ -148,7 +148,10 @@ func (s *server) statement(ctx context.Context, id string) (*billing.Statement, 
 // statementID takes apart one that can be the caller's.
 func (s *server) statementID(ctx context.Context, id string) (tenancy.TenantID, billing.Month, string, error) {
 	t, m, currency, err := billing.ParseStatementID(id)
-	if err != nil || !callerOf(ctx).owns(t) || m > billing.MonthOf(s.cfg.Now()) {
+	if err != nil {
+		return "", 0, "", problem(codeNoStatement, "%.80q is no statement id: they look like t-acme-2026-11-EUR.", id)
+	}
+	if !callerOf(ctx).owns(t) || m > billing.MonthOf(s.cfg.Now()) {
 		return "", 0, "", noStatement(id)
 	}
 	return t, m, currency, nil

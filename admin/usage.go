@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -74,15 +75,27 @@ func (s *server) getUsage(ctx context.Context, in *getUsageInput) (*usageOutput,
 			break
 		}
 	}
+	if len(page) == 0 && in.After == "" {
+		if err := s.nothingUsed(ctx, in); err != nil {
+			return nil, err
+		}
+	}
+	page, more := page[:min(in.Limit, len(page))], len(page) > in.Limit
+	names, err := s.displayNames(ctx, page)
+	if err != nil {
+		return nil, err
+	}
 	out := &usageOutput{Body: api.Usage{Items: []api.UsageItem{}}}
 	if sum.sealed > 0 {
 		until := sum.sealed.Begin()
 		out.Body.SealedUntil = &until
 	}
-	for _, item := range page[:min(in.Limit, len(page))] {
-		out.Body.Items = append(out.Body.Items, sum.view(item, meters))
+	for _, item := range page {
+		v := sum.view(item, meters)
+		v.Name = names[item.instance]
+		out.Body.Items = append(out.Body.Items, v)
 	}
-	if len(page) > in.Limit {
+	if more {
 		next := page[in.Limit-1].cursor()
 		out.Body.Next = &next
 	}
@@ -98,11 +111,14 @@ func (s *server) usageQuery(ctx context.Context, in *getUsageInput) (q metering.
 	if in.From != "" {
 		q.From = timeOf(&mistakes, "query.from", in.From)
 	}
+	to := q.To
 	if in.To != "" {
-		q.To = min(q.To, timeOf(&mistakes, "query.to", in.To))
+		to = timeOf(&mistakes, "query.to", in.To)
+		q.To = min(q.To, to)
 	}
-	if len(mistakes) == 0 && q.From >= q.To {
-		mistakes = append(mistakes, api.FieldError{Location: "query.to", Message: "the period from " + q.From.String() + " to " + q.To.String() + " is empty, reversed or in the future"})
+	var m *export.Mistake
+	if len(mistakes) == 0 && errors.As(s.cfg.Exports.Period(q.From, to), &m) {
+		mistakes = append(mistakes, api.FieldError{Location: "query." + m.Field, Message: m.Message})
 	}
 	for _, name := range in.Meters {
 		m, err := metering.ParseMeter(name)
@@ -121,7 +137,7 @@ func (s *server) usageQuery(ctx context.Context, in *getUsageInput) (q metering.
 	if q.Tenant, err = s.payer(ctx, "query.tenant", in.Tenant); err != nil {
 		return q, nil, after, err
 	}
-	if q.Instance, err = s.used(ctx, q.Tenant, in.Instance, q.From, q.To); err != nil {
+	if q.Instance, err = s.used(ctx, q.Tenant, in.Instance); err != nil {
 		return q, nil, after, err
 	}
 	q.Parts = in.GroupBy == byUser || in.GroupBy == byTopic

@@ -27,24 +27,28 @@ func (s *server) usageChainRoutes(a huma.API) {
 
 type usageChainOutput struct{ Body api.UsageChain }
 
-// verifyUsage reads all records of the instance: some thousand in a year.
+// verifyUsage reads all records of the instance, deleted or not: some thousand in a year.
 func (s *server) verifyUsage(ctx context.Context, in *InstancePath) (*usageChainOutput, error) {
-	i, err := s.find(ctx, *in)
+	t, err := s.payer(ctx, "query.tenant", in.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	id, err := s.used(ctx, t, in.Instance)
 	if err != nil {
 		return nil, err
 	}
 	if s.cfg.Chains == nil {
 		return nil, problem(codeNotMetered, "This gateway does not meter what is used.")
 	}
-	chain, err := s.cfg.Chains.Verify(ctx, i.ID)
+	chain, err := s.cfg.Chains.Verify(ctx, id)
 	if err != nil {
 		return nil, s.unavailable(ctx, err)
 	}
-	compared, ok, err := s.cfg.Chains.Comparison(ctx, i.ID)
+	compared, ok, err := s.cfg.Chains.Comparison(ctx, id)
 	if err != nil {
 		return nil, s.unavailable(ctx, err)
 	}
-	out := &usageChainOutput{Body: viewChain(i.ID, chain)}
+	out := &usageChainOutput{Body: viewChain(id, chain)}
 	if ok {
 		out.Body.Compared = viewCompared(compared)
 	}

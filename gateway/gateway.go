@@ -144,6 +144,7 @@ func compose(ctx context.Context, a assembly) (*process, error) {
 	a.admin.PlanLimits, a.admin.Usage = a.plans, usage{p.quota, p.pools}
 	a.admin.Explain = explain
 	a.admin.Metered, a.admin.Exports, a.admin.Chains = p.records, p.exports(a), p.records
+	a.admin.Breakdown = a.metering.names()
 	a.admin.Ready = p.ready
 	handler, err := admin.New(a.admin)
 	if err != nil {

@@ -55,6 +55,17 @@ func (m *MeteringConfig) settings(dir string) meteringSettings {
 	}
 }
 
+// names are the kinds of the breakdown.
+func (m *meteringSettings) names() (kinds []string) {
+	if m.breakdown.User {
+		kinds = append(kinds, breakdownUser)
+	}
+	if m.breakdown.Topic {
+		kinds = append(kinds, breakdownTopic)
+	}
+	return kinds
+}
+
 func (v *validator) metering(m *MeteringConfig) {
 	for i, kind := range m.Breakdown {
 		at := fmt.Sprintf("metering.breakdown[%d]", i)

@@ -32,7 +32,7 @@ type SetPrices struct {
 	_ struct{} `additionalProperties:"false"`
 
 	Prices
-	From string `json:"from,omitempty" maxLength:"7" example:"2026-12" doc:"The month from which on they count; this one if absent. What was used in it already is billed by them too."`
+	From string `json:"from,omitempty" maxLength:"40" example:"2026-12" doc:"The month from which on they count; this one if absent. What was used in it already is billed by them too."`
 }
 
 // PlanPrices are prices with the month from which on they count.

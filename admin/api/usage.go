@@ -6,6 +6,7 @@ import "time"
 type UsageItem struct {
 	Tenant   string            `json:"tenant"`
 	Instance string            `json:"instance,omitempty" doc:"Id; absent when grouped by tenant."`
+	Name     string            `json:"name,omitempty" doc:"The instance's display name, also of one that is deleted."`
 	Plan     string            `json:"plan,omitempty" doc:"When grouped by plan."`
 	User     *string           `json:"user,omitempty" doc:"When grouped by user; empty: those beyond the breakdown's cap."`
 	Topic    *string           `json:"topic,omitempty" doc:"When grouped by topic; empty: those beyond the breakdown's cap."`

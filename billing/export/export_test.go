@@ -298,12 +298,12 @@ func TestMistakes(t *testing.T) {
 		}
 	}
 	r.Exporter.cfg.Charges = fakeCharges{}
-	for name, s := range map[string]Spec{
-		"half a day": {Format: FOCUS, From: from + 1, To: to}, "names": {Format: FOCUS, From: from, To: to, Names: true},
+	for field, s := range map[string]Spec{
+		"from": {Format: FOCUS, From: from + 1, To: to}, "to": {Format: FOCUS, From: from, To: to - 1}, "names": {Format: FOCUS, From: from, To: to, Names: true},
 	} {
 		var m *Mistake
-		if _, err := r.Plan(t.Context(), s); !errors.As(err, &m) {
-			t.Errorf("focus with %s: %v", name, err)
+		if _, err := r.Plan(t.Context(), s); !errors.As(err, &m) || m.Field != field {
+			t.Errorf("focus with a wrong %s: %v", field, err)
 		}
 	}
 	if s, err := r.Plan(t.Context(), Spec{Format: CSV, From: from, To: r.records.sealed}); err != nil || s.AsOf.After(r.now) || s.AsOf.Nanosecond() != 0 {

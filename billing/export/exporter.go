@@ -95,6 +95,16 @@ func (x *Exporter) Plan(ctx context.Context, s Spec) (Spec, error) {
 	return s, s.check(now, sealed, x.cfg.Retention)
 }
 
+// Period says what is wrong with a period of which open hours may be a part: it must
+// have begun, and may end later than now. A *Mistake; nil if nothing is.
+func (x *Exporter) Period(from, to metering.Hour) error {
+	now := x.cfg.Now()
+	if from.Begin().After(now) {
+		return mistake("from", "%s is in the future; it is %s", from, now.UTC().Format(time.RFC3339))
+	}
+	return checkPeriod(from, to, now, x.cfg.Retention)
+}
+
 // Sealed is the first hour that is not sealed for everybody yet; 0 if none ever was.
 func Sealed(ctx context.Context, r Records) (metering.Hour, error) {
 	h, ok, err := r.SealedThrough(ctx)

@@ -163,14 +163,24 @@ func ParseTime(text string) (metering.Hour, error) {
 	return 0, fmt.Errorf("%.40q is not the beginning of a UTC hour", text)
 }
 
-// check says what is wrong with the period: all hours before sealed are.
-func (s Spec) check(now time.Time, sealed metering.Hour, retention time.Duration) error {
+// checkPeriod says what is wrong with a period whether its hours are sealed or not.
+func checkPeriod(from, to metering.Hour, now time.Time, retention time.Duration) error {
 	oldest := metering.HourOf(now.Add(-retention))
 	switch {
-	case s.From >= s.To:
-		return mistake("to", "%s is not after from (%s): the period is empty or reversed", s.To, s.From)
-	case s.From < oldest:
-		return mistake("from", "%s is older than records are kept: the oldest hour is %s", s.From, oldest)
+	case from >= to:
+		return mistake("to", "%s is not after from (%s): the period is empty or reversed", to, from)
+	case from < oldest:
+		return mistake("from", "%s is older than records are kept: the oldest hour is %s", from, oldest)
+	}
+	return nil
+}
+
+// check says what is wrong with the period: all hours before sealed are.
+func (s Spec) check(now time.Time, sealed metering.Hour, retention time.Duration) error {
+	if err := checkPeriod(s.From, s.To, now, retention); err != nil {
+		return err
+	}
+	switch {
 	case s.To.Begin().After(now) && sealed == 0:
 		return mistake("to", "%s is in the future; it is %s", s.To, now.UTC().Format(time.RFC3339))
 	case s.To.Begin().After(now):
@@ -185,8 +195,10 @@ func (s Spec) check(now time.Time, sealed metering.Hour, retention time.Duration
 		return mistake("as_of", "%s is before the period's last hour was sealed (%s)", s.AsOf.Format(time.RFC3339), sealedAt(s.To).Format(time.RFC3339))
 	case s.Format == FOCUS && s.Names:
 		return mistake("names", "charges are not broken down by users and topics: leave it out with focus")
-	case s.Format == FOCUS && (s.From.Begin().Hour() != 0 || s.To.Begin().Hour() != 0):
-		return mistake("from", "charges are of whole UTC days: let from and to be midnights with focus")
+	case s.Format == FOCUS && s.From.Begin().Hour() != 0:
+		return mistake("from", "%s is no midnight: charges are of whole UTC days", s.From)
+	case s.Format == FOCUS && s.To.Begin().Hour() != 0:
+		return mistake("to", "%s is no midnight: charges are of whole UTC days, the last one that is sealed ends at %s", s.To, (sealed / 24 * 24))
 	}
 	return s.idMistake()
 }

@@ -13,7 +13,7 @@ import (
 )
 
 type connCmds struct {
-	Check   connCheckCmd   `cmd:"" help:"Walk from the name to a fetched record and say which step fails, and why."`
+	Check   connCheckCmd   `cmd:"" help:"Walk from the name to a fetched record, which is metered, and say which step fails, and why."`
 	Refused connRefusedCmd `cmd:"" help:"Show which connections were refused within a day, why, and what to do about it."`
 }
 

@@ -68,6 +68,9 @@ func (c *connCheckCmd) Run(ctx context.Context, e *env) error {
 			return err
 		}
 	}
+	if w.at != nil && e.Output == "table" {
+		say(e.out, "\n  the record is metered as the instance's usage, like any other\n")
+	}
 	return err
 }
 

@@ -93,7 +93,8 @@ func (w *walk) metadata(ctx context.Context) (string, error) {
 	return text, nil
 }
 
-// produce writes one record.
+// produce writes one record. It is metered as any other: what tells a check from a client
+// could be said by a client as well.
 func (w *walk) produce(ctx context.Context) (string, error) {
 	text := "to " + w.cmd.Topic
 	if w.topic = w.cmd.Topic; w.topic == "" {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 
 	"weir/admin/api"
@@ -101,7 +102,7 @@ func sentence(p *api.Problem) string {
 		if m.Message == "taken" {
 			continue // the detail has said so
 		}
-		text.WriteString("\n  " + strings.TrimPrefix(m.Location, "body.") + ": " + m.Message)
+		text.WriteString("\n  " + strings.TrimPrefix(strings.TrimPrefix(m.Location, "body."), "query.") + ": " + m.Message)
 	}
 	return text.String()
 }
@@ -186,6 +187,22 @@ func unreadable(flag, path string, err error) error {
 	return &failure{
 		code: "file-unreadable", exit: exitFailed, err: err,
 		message: fmt.Sprintf("%s %s: %s", flag, path, cause), try: []string{"weir ... " + flag + " FILE"},
+	}
+}
+
+// unusable is for a folder that a flag names, and that a command cannot work in.
+func unusable(flag, dir string, err error) error {
+	cause := err.Error()
+	var pe *fs.PathError
+	switch {
+	case errors.Is(err, syscall.ENOTDIR):
+		cause = "is no folder"
+	case errors.As(err, &pe):
+		cause = pe.Err.Error()
+	}
+	return &failure{
+		code: "folder-unusable", exit: exitFailed, err: err,
+		message: fmt.Sprintf("%s %s: %s", flag, dir, cause), try: []string{"weir ... " + flag + " DIR      a folder that you may write to"},
 	}
 }
 

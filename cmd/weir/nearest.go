@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,7 +41,7 @@ type devInfo struct {
 // nearest weir dev.
 func (g globals) server() (string, error) {
 	if g.Server != "" {
-		return strings.TrimSuffix(strings.TrimSuffix(g.Server, "/"), "/v1"), nil
+		return webAddress(g.Server)
 	}
 	path, ok := nearest("dev.json")
 	if !ok {
@@ -74,7 +76,27 @@ func (g globals) token() (string, error) {
 	if err != nil {
 		return "", unreadable("--token-file", path, err)
 	}
-	return strings.TrimSpace(string(raw)), nil
+	token := strings.TrimSpace(string(raw))
+	if token == "" {
+		return "", &failure{
+			code: "token-file-empty", exit: exitUsage, message: "--token-file " + path + " is empty: it must have a bearer token in it",
+			try: []string{"weir --token-file FILE ..."},
+		}
+	}
+	return token, nil
+}
+
+// webAddress is a management address as a person writes it, without what is added to it.
+func webAddress(text string) (string, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		failed := &failure{code: "usage", exit: exitUsage, message: fmt.Sprintf("--server %.80q is no address like http://127.0.0.1:9080", text)}
+		if _, _, err := net.SplitHostPort(text); err == nil {
+			failed.try = []string{"weir --server http://" + text + " ..."}
+		}
+		return "", failed
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(text, "/"), "/v1"), nil
 }
 
 func notHere(message, flag string) error {

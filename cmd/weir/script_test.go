@@ -29,6 +29,7 @@ func TestScripts(t *testing.T) {
 			"mode":  mode,
 
 			"certificate": certificate,
+			"used":        used,
 		},
 	})
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,10 +14,14 @@ import (
 )
 
 type usageCmds struct {
-	Get    usageGetCmd    `cmd:"" help:"Show what was used, by hour, day or month."`
+	Get    usageGetCmd    `cmd:"" help:"Show what was used, by hour, day or month; what is open is up to 2 s late."`
 	Export usageExportCmd `cmd:"" help:"Write what was used, or what it costs, into files; what is there already is kept."`
 	Verify usageVerifyCmd `cmd:"" help:"Check that no usage record of an instance is missing or was changed."`
 }
+
+// usageLag is by how much what is shown of open hours is behind what was acknowledged:
+// gateways bring what they count to Redis so often.
+const usageLag = "2 s"
 
 // usagePage is how many items are asked for at a time.
 const usagePage = 500
@@ -53,10 +59,18 @@ func (c *usageGetCmd) Run(ctx context.Context, e *env) error {
 		return nil
 	}
 	if len(all.Items) == 0 {
-		say(e.out, "nothing was used in this period\n")
+		say(e.out, "%s in this period\n", c.nothing())
 		return nil
 	}
 	return c.print(e, all)
+}
+
+// nothing is what there is if there are no items.
+func (c *usageGetCmd) nothing() string {
+	if c.GroupBy == "user" || c.GroupBy == "topic" {
+		return "nothing was used that is broken down by " + c.GroupBy
+	}
+	return "nothing was used"
 }
 
 // pages reads all of them.
@@ -93,10 +107,15 @@ func (c *usageGetCmd) print(e *env, all api.Usage) error {
 	if len(meters) == 0 {
 		meters = shownMeters()
 	}
-	header := []string{"INSTANCE"}
-	if c.GroupBy == "tenant" {
-		header[0] = "TENANT"
-	} else if c.GroupBy != "instance" {
+	tenants := c.GroupBy == "tenant" || slices.ContainsFunc(all.Items, func(i api.UsageItem) bool { return i.Tenant != all.Items[0].Tenant })
+	var header []string
+	if tenants {
+		header = append(header, "TENANT")
+	}
+	if c.GroupBy != "tenant" {
+		header = append(header, "INSTANCE", "NAME")
+	}
+	if c.GroupBy != "tenant" && c.GroupBy != "instance" {
 		header = append(header, strings.ToUpper(c.GroupBy))
 	}
 	header = append(header, "FROM")
@@ -105,8 +124,10 @@ func (c *usageGetCmd) print(e *env, all api.Usage) error {
 	}
 	header = append(header, "STATE")
 	rows := make([][]string, 0, len(all.Items))
+	open := false
 	for _, i := range all.Items {
-		row := append(c.whose(i), i.Start.UTC().Format("2006-01-02T15"))
+		open = open || !i.Sealed
+		row := append(c.whose(i, tenants), i.Start.UTC().Format("2006-01-02T15"))
 		for _, m := range meters {
 			row = append(row, i.Meters[m])
 		}
@@ -118,27 +139,35 @@ func (c *usageGetCmd) print(e *env, all api.Usage) error {
 	if all.SealedUntil != nil {
 		say(e.out, "\nsealed until %s; times are UTC\n", all.SealedUntil.UTC().Format(time.RFC3339))
 	}
+	if open {
+		say(e.out, "open: more is being counted, and shown up to %s late\n", usageLag)
+	}
 	return nil
 }
 
-func (c *usageGetCmd) whose(i api.UsageItem) []string {
+// whose are the cells in front of a line's times.
+func (c *usageGetCmd) whose(i api.UsageItem, tenants bool) (cells []string) {
 	name := func(s *string) string {
 		if s == nil || *s == "" {
 			return "(others)"
 		}
 		return *s
 	}
-	switch c.GroupBy {
-	case "tenant":
-		return []string{i.Tenant}
-	case "plan":
-		return []string{i.Instance, i.Plan}
-	case "user":
-		return []string{i.Instance, name(i.User)}
-	case "topic":
-		return []string{i.Instance, name(i.Topic)}
+	if tenants {
+		cells = append(cells, i.Tenant)
 	}
-	return []string{i.Instance}
+	if c.GroupBy != "tenant" {
+		cells = append(cells, i.Instance, cmp.Or(i.Name, "-"))
+	}
+	switch c.GroupBy {
+	case "plan":
+		return append(cells, i.Plan)
+	case "user":
+		return append(cells, name(i.User))
+	case "topic":
+		return append(cells, name(i.Topic))
+	}
+	return cells
 }
 
 func usageState(sealed bool) string {

@@ -98,7 +98,7 @@ func (c *usageExportCmd) folder(ctx context.Context, cl *client) (f exportFolder
 	if err == nil {
 		return f, f.same(c.Out, raw)
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return f, unreadable("--out", path, err)
+		return f, unusable("--out", c.Out, err)
 	}
 	if err := cl.call(ctx, http.MethodPost, "/v1/exports", f.Request, &f.Export); err != nil {
 		return f, err
@@ -109,9 +109,12 @@ func (c *usageExportCmd) folder(ctx context.Context, cl *client) (f exportFolder
 		}
 	}
 	if err := os.MkdirAll(c.Out, 0o750); err != nil {
-		return f, err
+		return f, unusable("--out", c.Out, err)
 	}
-	return f, writeJSON(path, f)
+	if err := writeJSON(path, f); err != nil {
+		return f, unusable("--out", c.Out, err)
+	}
+	return f, nil
 }
 
 // same reads which export was begun in a folder; it must be this one.
