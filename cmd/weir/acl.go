@@ -39,8 +39,8 @@ func (r aclResource) named() (kind, name string) {
 }
 
 type aclAddCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
-	User     string `required:"" help:"Name of the user, * for every one (with quotes)." placeholder:"NAME"`
+	ofInstance
+	User string `required:"" help:"Name of the user, * for every one (with quotes)." placeholder:"NAME"`
 	aclResource
 	Prefix    bool     `help:"Also whatever begins with that name."`
 	Operation []string `required:"" help:"What it is about, several with commas: ${enum}." enum:"all,read,write,create,delete,alter,describe,cluster-action,describe-configs,alter-configs,idempotent-write" placeholder:"OP"`
@@ -72,7 +72,7 @@ func (c *aclAddCmd) Run(ctx context.Context, e *env) error {
 		body.ACLs = append(body.ACLs, a)
 	}
 	var made api.ChangedACLs
-	if err := cl.call(ctx, http.MethodPost, instancePath(c.Instance)+"/acls", body, &made); err != nil {
+	if err := cl.call(ctx, http.MethodPost, c.path("/acls"), body, &made); err != nil {
 		return err
 	}
 	return e.changedACLs("Added", c.Instance, made)
@@ -112,7 +112,7 @@ func (f aclFilter) query() url.Values {
 }
 
 type aclListCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
+	ofInstance
 	aclFilter
 }
 
@@ -122,7 +122,7 @@ func (c *aclListCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	var all api.ACLs
-	if err := cl.call(ctx, http.MethodGet, instancePath(c.Instance)+"/acls?"+c.query().Encode(), nil, &all); err != nil {
+	if err := cl.call(ctx, http.MethodGet, c.path("/acls?"+c.query().Encode()), nil, &all); err != nil {
 		return err
 	}
 	switch e.Output {
@@ -140,7 +140,7 @@ func (c *aclListCmd) Run(ctx context.Context, e *env) error {
 }
 
 type aclRemoveCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
+	ofInstance
 	aclFilter
 	All bool `help:"All ACLs of the instance."`
 	Yes bool `help:"Do not ask."`
@@ -151,7 +151,7 @@ func (c *aclRemoveCmd) Run(ctx context.Context, e *env) error {
 	if len(query) == 0 && !c.All {
 		return &failure{
 			code: "usage", message: "say which: --user, --topic, ..., or --all",
-			try: []string{"weir acl list " + c.Instance, "weir acl remove --help"}, exit: exitUsage,
+			try: []string{"weir acl list " + c.typed(), "weir acl remove --help"}, exit: exitUsage,
 		}
 	}
 	if query.Get("resource_type") == "" {
@@ -161,7 +161,7 @@ func (c *aclRemoveCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	path := instancePath(c.Instance) + "/acls?" + query.Encode()
+	path := c.path("/acls?" + query.Encode())
 	var found api.ACLs
 	if err := cl.call(ctx, http.MethodGet, path, nil, &found); err != nil {
 		return err
@@ -172,7 +172,7 @@ func (c *aclRemoveCmd) Run(ctx context.Context, e *env) error {
 		}
 	}
 	question := fmt.Sprintf("Remove %d of the ACLs of instance %s?", len(found.Items), c.Instance)
-	if err := e.confirm(c.Yes || len(found.Items) == 0, question, "weir acl remove "+c.Instance+" ..."); err != nil {
+	if err := e.confirm(c.Yes || len(found.Items) == 0, question, "weir acl remove "+c.typed()+" ..."); err != nil {
 		return err
 	}
 	var gone api.ChangedACLs

@@ -17,7 +17,7 @@ type aliasCmds struct {
 }
 
 type aliasListCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
+	ofInstance
 }
 
 func (c *aliasListCmd) Run(ctx context.Context, e *env) error {
@@ -26,7 +26,7 @@ func (c *aliasListCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	var all api.Aliases
-	if err := cl.call(ctx, http.MethodGet, instancePath(c.Instance)+"/aliases", nil, &all); err != nil {
+	if err := cl.call(ctx, http.MethodGet, c.path("/aliases"), nil, &all); err != nil {
 		return err
 	}
 	switch e.Output {
@@ -46,7 +46,7 @@ func (c *aliasListCmd) Run(ctx context.Context, e *env) error {
 }
 
 type aliasAddCmd struct {
-	Instance string   `arg:"" help:"Name or id of the instance."`
+	ofInstance
 	Kind     string   `arg:"" enum:"topic,group,transactional-id" help:"What is handed over: ${enum}."`
 	Names    []string `arg:"" name:"name=physical" help:"What its clients shall call it, and what it is called in the pool; all are added, or none."`
 	ReadOnly bool     `help:"Share a topic that another instance, or nobody, owns."`
@@ -68,7 +68,7 @@ func (c *aliasAddCmd) Run(ctx context.Context, e *env) error {
 		})
 	}
 	var made api.CreatedAliases
-	if err := cl.call(ctx, http.MethodPost, instancePath(c.Instance)+"/aliases", body, &made); err != nil {
+	if err := cl.call(ctx, http.MethodPost, c.path("/aliases"), body, &made); err != nil {
 		return err
 	}
 	switch e.Output {
@@ -88,10 +88,10 @@ func (c *aliasAddCmd) Run(ctx context.Context, e *env) error {
 }
 
 type aliasRemoveCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
-	Kind     string `arg:"" enum:"topic,group,transactional-id" help:"What it is: ${enum}."`
-	Name     string `arg:"" help:"What its clients call it."`
-	Yes      bool   `help:"Do not ask."`
+	ofInstance
+	Kind string `arg:"" enum:"topic,group,transactional-id" help:"What it is: ${enum}."`
+	Name string `arg:"" help:"What its clients call it."`
+	Yes  bool   `help:"Do not ask."`
 }
 
 func (c *aliasRemoveCmd) Run(ctx context.Context, e *env) error {
@@ -100,10 +100,10 @@ func (c *aliasRemoveCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	question := fmt.Sprintf("Take %s %s from instance %s?", c.Kind, c.Name, c.Instance)
-	if err := e.confirm(c.Yes, question, fmt.Sprintf("weir alias remove %s %s %s", c.Instance, c.Kind, c.Name)); err != nil {
+	if err := e.confirm(c.Yes, question, fmt.Sprintf("weir alias remove %s %s %s", c.typed(), c.Kind, c.Name)); err != nil {
 		return err
 	}
-	path := instancePath(c.Instance) + "/aliases/" + c.Kind + "/" + url.PathEscape(c.Name)
+	path := c.path("/aliases/" + c.Kind + "/" + url.PathEscape(c.Name))
 	if err := cl.call(ctx, http.MethodDelete, path, nil, nil); err != nil {
 		return err
 	}

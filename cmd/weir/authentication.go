@@ -14,7 +14,7 @@ type authenticationCmds struct {
 }
 
 type authenticationGetCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
+	ofInstance
 }
 
 func (c *authenticationGetCmd) Run(ctx context.Context, e *env) error {
@@ -23,7 +23,7 @@ func (c *authenticationGetCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	var got api.Authentication
-	if err := cl.call(ctx, http.MethodGet, instancePath(c.Instance)+"/authentication", nil, &got); err != nil {
+	if err := cl.call(ctx, http.MethodGet, c.path("/authentication"), nil, &got); err != nil {
 		return err
 	}
 	if e.Output == "json" {
@@ -44,7 +44,7 @@ func printAuthentication(e *env, a api.Authentication) error {
 }
 
 type authenticationSetCmd struct {
-	Instance           string   `arg:"" help:"Name or id of the instance."`
+	ofInstance
 	Mechanism          []string `help:"SASL mechanisms that clients may use, several with commas." placeholder:"NAME" xor:"mechanisms"`
 	AnyMechanism       bool     `help:"All mechanisms that the gateway offers." xor:"mechanisms"`
 	RequireCertificate *bool    `negatable:"" help:"Clients must show a certificate, also with SASL."`
@@ -68,7 +68,7 @@ func (c *authenticationSetCmd) Run(ctx context.Context, e *env) error {
 		body.Mechanisms = &mechanisms
 	}
 	var made api.ChangedAuthentication
-	if err := cl.call(ctx, http.MethodPatch, instancePath(c.Instance)+"/authentication", body, &made); err != nil {
+	if err := cl.call(ctx, http.MethodPatch, c.path("/authentication"), body, &made); err != nil {
 		return err
 	}
 	switch e.Output {

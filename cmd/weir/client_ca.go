@@ -20,7 +20,7 @@ type clientCACmds struct {
 }
 
 type clientCAListCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
+	ofInstance
 }
 
 func (c *clientCAListCmd) Run(ctx context.Context, e *env) error {
@@ -29,7 +29,7 @@ func (c *clientCAListCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	var all api.ClientCAs
-	if err := cl.call(ctx, http.MethodGet, instancePath(c.Instance)+"/client-cas", nil, &all); err != nil {
+	if err := cl.call(ctx, http.MethodGet, c.path("/client-cas"), nil, &all); err != nil {
 		return err
 	}
 	switch e.Output {
@@ -71,7 +71,7 @@ func crlState(crls []api.CRL) string {
 }
 
 type clientCASetCmd struct {
-	Instance     string   `arg:"" help:"Name or id of the instance."`
+	ofInstance
 	Name         string   `arg:"" help:"What to call the authority: A-Z a-z 0-9 . _ -"`
 	Certificates string   `help:"File with its certificates, PEM; never its key. Those that are there stay if absent." placeholder:"FILE"`
 	CRL          string   `name:"crl" help:"File with what it has revoked, PEM. What is there stays if absent." placeholder:"FILE"`
@@ -85,7 +85,7 @@ func (c *clientCASetCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	path := instancePath(c.Instance) + "/client-cas/" + url.PathEscape(c.Name)
+	path := c.path("/client-cas/" + url.PathEscape(c.Name))
 	body, err := c.body(ctx, cl, path)
 	if err != nil {
 		return err
@@ -110,7 +110,7 @@ func (c *clientCASetCmd) body(ctx context.Context, cl *client, path string) (api
 		case missing && c.Certificates == "":
 			return body, &failure{
 				code: "usage", message: "there is no client CA " + c.Name + " yet: say with --certificates what it is",
-				try: []string{"weir client-ca set " + c.Instance + " " + c.Name + " --certificates FILE"}, exit: exitUsage,
+				try: []string{"weir client-ca set " + c.typed() + " " + c.Name + " --certificates FILE"}, exit: exitUsage,
 			}
 		case err != nil && !missing:
 			return body, err
@@ -162,9 +162,9 @@ func parseRule(s string) api.CertificateRule {
 }
 
 type clientCADeleteCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
-	Name     string `arg:"" help:"Name of the authority."`
-	Yes      bool   `help:"Do not ask."`
+	ofInstance
+	Name string `arg:"" help:"Name of the authority."`
+	Yes  bool   `help:"Do not ask."`
 }
 
 func (c *clientCADeleteCmd) Run(ctx context.Context, e *env) error {
@@ -173,17 +173,17 @@ func (c *clientCADeleteCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	question := fmt.Sprintf("Cut off who comes to instance %s by certificates of %s?", c.Instance, c.Name)
-	if err := e.confirm(c.Yes, question, fmt.Sprintf("weir client-ca delete %s %s", c.Instance, c.Name)); err != nil {
+	if err := e.confirm(c.Yes, question, fmt.Sprintf("weir client-ca delete %s %s", c.typed(), c.Name)); err != nil {
 		return err
 	}
-	if err := cl.call(ctx, http.MethodDelete, instancePath(c.Instance)+"/client-cas/"+url.PathEscape(c.Name), nil, nil); err != nil {
+	if err := cl.call(ctx, http.MethodDelete, c.path("/client-cas/"+url.PathEscape(c.Name)), nil, nil); err != nil {
 		return err
 	}
 	return e.done(c.Name, map[string]string{"name": c.Name}, fmt.Sprintf("Deleted client CA %s of %s", c.Name, c.Instance))
 }
 
 type clientCACheckCmd struct {
-	Instance    string `arg:"" help:"Name or id of the instance."`
+	ofInstance
 	Certificate string `required:"" help:"File with the client's certificate and its intermediates, PEM; not its key." placeholder:"FILE"`
 }
 
@@ -197,12 +197,12 @@ func (c *clientCACheckCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	var got api.CheckedCertificate
-	path := instancePath(c.Instance) + "/client-cas/check"
+	path := c.path("/client-cas/check")
 	if err := cl.call(ctx, http.MethodPost, path, api.CheckCertificate{Certificate: string(text)}, &got); err != nil {
 		return err
 	}
 	if got.Reason != "" && e.Output != "json" {
-		return &failure{code: got.Reason, message: "the certificate is not believed: " + got.Detail, try: []string{"weir client-ca list " + c.Instance}, exit: exitFailed}
+		return &failure{code: got.Reason, message: "the certificate is not believed: " + got.Detail, try: []string{"weir client-ca list " + c.typed()}, exit: exitFailed}
 	}
 	by := "its subject"
 	if got.Rule > 0 {

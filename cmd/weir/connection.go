@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -21,18 +22,28 @@ type connCmds struct {
 const watchEvery = time.Second
 
 type connRefusedCmd struct {
-	Instance string        `arg:"" optional:"" help:"Name or id of the instance. Without: those that named none that there is (for operators)."`
-	Since    time.Duration `help:"Of the last while; a day is kept. Default: ${default}." default:"1h" placeholder:"1h"`
-	Limit    int           `help:"The newest so many. Default: ${default}." default:"50" placeholder:"N"`
-	Watch    bool          `help:"Go on with new ones until interrupted."`
+	Instance string `arg:"" optional:"" help:"Name or id of the instance. Without: those that named none that there is (for operators)."`
+	instanceTenant
+	Since time.Duration `help:"Of the last while; a day is kept. Default: ${default}." default:"1h" placeholder:"1h"`
+	Limit int           `help:"The newest so many. Default: ${default}." default:"50" placeholder:"N"`
+	Watch bool          `help:"Go on with new ones until interrupted."`
 }
 
+// of is whose refusals are asked for.
+func (c *connRefusedCmd) of() ofInstance { return ofInstance{c.Instance, c.instanceTenant} }
+
 func (c *connRefusedCmd) Run(ctx context.Context, e *env) error {
+	if c.Instance == "" && c.Tenant != "" && c.Tenant != os.Getenv("WEIR_TENANT") {
+		return &failure{
+			code: "usage", exit: exitUsage, message: "--tenant says whose instance it is: say which",
+			try: []string{"weir connection refused INSTANCE --tenant " + c.Tenant},
+		}
+	}
 	cl, err := e.client()
 	if err != nil {
 		return err
 	}
-	found, err := cl.refusals(ctx, c.Instance, c.Since, c.Limit)
+	found, err := cl.refusals(ctx, c.of(), c.Since, c.Limit)
 	if err != nil {
 		return err
 	}
@@ -99,7 +110,7 @@ func (c *connRefusedCmd) watch(ctx context.Context, e *env, cl *client, found []
 		case <-tick.C:
 		}
 		var err error
-		if found, err = cl.refusals(ctx, c.Instance, time.Minute, 500); err != nil {
+		if found, err = cl.refusals(ctx, c.of(), time.Minute, 500); err != nil {
 			return err
 		}
 	}
@@ -118,11 +129,10 @@ func compareNumbers(a, b string) int {
 }
 
 // refusals reads the newest of the last while, by the server's clock; at most limit.
-func (c *client) refusals(ctx context.Context, instance string, since time.Duration, limit int) ([]api.Refusal, error) {
+// The zero ofInstance: of those that named none.
+func (c *client) refusals(ctx context.Context, of ofInstance, since time.Duration, limit int) ([]api.Refusal, error) {
 	query := url.Values{"kind": {"refused"}, "since": {since.String()}}
-	if instance != "" {
-		query.Set("instance", instance)
-	}
+	of.ask(query)
 	found := []api.Refusal{}
 	for len(found) < limit {
 		query.Set("limit", strconv.Itoa(min(limit-len(found), 500)))

@@ -16,8 +16,9 @@ import (
 
 type connCheckCmd struct {
 	Instance string `arg:"" optional:"" help:"Name or id of the instance. Its client file is INSTANCE/client.properties unless --config says otherwise."`
-	Config   string `help:"client.properties or client.env to check. Default: client.env in the nearest .weir." placeholder:"FILE"`
-	Topic    string `help:"Write to and read from this topic; one is made and deleted if absent." placeholder:"NAME"`
+	instanceTenant
+	Config string `help:"client.properties or client.env to check. Default: client.env in the nearest .weir." placeholder:"FILE"`
+	Topic  string `help:"Write to and read from this topic; one is made and deleted if absent." placeholder:"NAME"`
 }
 
 // checkStep is one step of the way from a name to a record.
@@ -43,9 +44,9 @@ type walk struct {
 
 	addr     string // host:port of the first bootstrap server
 	host     string
-	instance string // name or id, as far as it is known; "": not
-	local    string // our own address
-	inside   bool   // it is in one of the instance's networks, as far as we have been told
+	instance ofInstance // as far as it is known
+	local    string     // our own address
+	inside   bool       // it is in one of the instance's networks, as far as we have been told
 	steps    []checkStep
 	client   *kgo.Client
 	topic    string
@@ -76,13 +77,14 @@ func (c *connCheckCmd) Run(ctx context.Context, e *env) error {
 
 // begin reads the client file.
 func (c *connCheckCmd) begin(ctx context.Context, e *env) (*walk, error) {
+	w := &walk{e: e, cmd: c, instance: ofInstance{c.Instance, c.instanceTenant}}
 	path := c.Config
 	if path == "" && c.Instance != "" {
 		path = filepath.Join(c.Instance, clientfiles.PropertiesFile)
 		if _, err := os.Stat(path); err != nil {
 			return nil, &failure{
 				code: "no-client-file", exit: exitUsage, err: err, message: "there is no " + path + ": say which client file to check",
-				try: []string{"weir connection check " + c.Instance + " --config FILE"},
+				try: []string{"weir connection check " + w.instance.typed() + " --config FILE"},
 			}
 		}
 	}
@@ -97,12 +99,11 @@ func (c *connCheckCmd) begin(ctx context.Context, e *env) (*walk, error) {
 	if err != nil {
 		return nil, badClientFile(path, err)
 	}
-	w := &walk{e: e, cmd: c, conn: conn, addr: conn.Bootstrap[0]}
+	w.conn, w.addr = conn, conn.Bootstrap[0]
 	w.host = w.addr[:strings.LastIndexByte(w.addr, ':')]
 	w.host = strings.Trim(w.host, "[]")
-	w.instance = c.Instance
-	if w.instance == "" {
-		w.instance = instanceOf(conn.Username, w.host)
+	if w.instance.Instance == "" {
+		w.instance.Instance = instanceOf(conn.Username, w.host)
 	}
 	w.feed = newRefusalFeed(ctx, e, w.instance)
 	return w, nil

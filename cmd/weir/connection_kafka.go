@@ -124,8 +124,8 @@ func (w *walk) produce(ctx context.Context) (string, error) {
 // held is for what takes longer than anybody should wait.
 func (w *walk) held(err error, what string) error {
 	f := &failure{code: "timed-out", exit: exitTimeout, err: err, message: fmt.Sprintf("%s within %s", what, stepTimeout)}
-	if w.instance != "" {
-		f.try = []string{"weir throttle list " + w.instance + "      says whether a limit holds it back"}
+	if w.instance.Instance != "" {
+		f.try = []string{"weir throttle list " + w.instance.typed() + "      says whether a limit holds it back"}
 	}
 	return f
 }
@@ -151,11 +151,11 @@ func (w *walk) mayNot(ctx context.Context, what string, err error) error {
 		return topicError(w.topic, err)
 	}
 	f := &failure{code: "not-authorized", exit: exitNotAllowed, err: err, message: fmt.Sprintf("%s may not %s", w.conn.Username, what)}
-	if w.instance != "" {
-		f.try = []string{"weir acl list " + w.instance}
+	if w.instance.Instance != "" {
+		f.try = []string{"weir acl list " + w.instance.typed()}
 	}
 	if w.cmd.Topic == "" {
-		f.try = append(f.try, "weir connection check "+strings.TrimSpace(w.cmd.Instance+" --topic NAME")+"      one that it may use")
+		f.try = append(f.try, "weir connection check "+strings.TrimSpace(ofInstance{w.cmd.Instance, w.cmd.instanceTenant}.typed()+" --topic NAME")+"      one that it may use")
 	}
 	return f
 }

@@ -76,7 +76,7 @@ func TestCheckTLS(t *testing.T) {
 			_, port, _ := net.SplitHostPort(ln.Addr().String())
 			w := &walk{
 				e: &env{out: &bytes.Buffer{}, globals: globals{Output: "table"}}, cmd: &connCheckCmd{},
-				conn: clientfiles.Connection{TLS: true, CA: ca, Username: "u"}, host: "localhost", addr: "localhost:" + port, instance: "orders",
+				conn: clientfiles.Connection{TLS: true, CA: ca, Username: "u"}, host: "localhost", addr: "localhost:" + port, instance: ofInstance{Instance: "orders"},
 			}
 			text, err := w.tls(t.Context())
 			_ = ln.Close()

@@ -42,8 +42,8 @@ func shortDNS(err error) string {
 // failed is a failure of the way to the gateway: the instance's own addresses help.
 func (w *walk) failed(code, message string, err error) error {
 	f := &failure{code: code, message: message, exit: exitFailed, err: err}
-	if w.instance != "" {
-		f.try = []string{"weir instance get " + w.instance + "      shows its addresses"}
+	if w.instance.Instance != "" {
+		f.try = []string{"weir instance get " + w.instance.typed() + "      shows its addresses"}
 	}
 	return f
 }

@@ -26,20 +26,20 @@ const (
 // from old ones by their ids, so that no two clocks are compared.
 type refusalFeed struct {
 	client *client
-	places []string // instances to look at; "": what named none
-	seen   map[string]string
+	places []ofInstance // to look at; the zero one: what named none
+	seen   map[ofInstance]string
 }
 
 // newRefusalFeed is nil if there is no token at hand, or it may not read events.
-func newRefusalFeed(ctx context.Context, e *env, instance string) *refusalFeed {
+func newRefusalFeed(ctx context.Context, e *env, instance ofInstance) *refusalFeed {
 	cl, err := e.client()
 	if err != nil {
 		return nil
 	}
-	f := &refusalFeed{client: cl, seen: map[string]string{}}
+	f := &refusalFeed{client: cl, seen: map[ofInstance]string{}}
 	ctx, cancel := context.WithTimeout(ctx, feedPatience)
 	defer cancel()
-	for _, place := range []string{instance, ""} {
+	for _, place := range []ofInstance{instance, {}} {
 		found, err := f.newest(ctx, place)
 		if _, known := f.seen[place]; err != nil || known {
 			continue
@@ -56,7 +56,7 @@ func newRefusalFeed(ctx context.Context, e *env, instance string) *refusalFeed {
 	return f
 }
 
-func (f *refusalFeed) newest(ctx context.Context, place string) ([]api.Refusal, error) {
+func (f *refusalFeed) newest(ctx context.Context, place ofInstance) ([]api.Refusal, error) {
 	return f.client.refusals(ctx, place, feedSpan, 20)
 }
 
@@ -100,10 +100,10 @@ func (w *walk) cut(ctx context.Context, code, message, usual string) error {
 			return w.refused(ctx, r)
 		}
 		f.message += "; usually " + usual
-		f.try = []string{strings.TrimSpace("weir connection refused " + w.instance)}
+		f.try = []string{strings.TrimSpace("weir connection refused " + w.instance.typed())}
 		return f
 	}
-	instance := w.instance
+	instance := w.instance.typed()
 	if instance == "" {
 		instance = "INSTANCE"
 	}
@@ -123,7 +123,7 @@ func (w *walk) refused(ctx context.Context, r api.Refusal) error {
 		f.try = []string{r.Try}
 	}
 	if r.Reason == networkRefused {
-		if only := w.allowed(ctx, r.Instance); only != "" {
+		if only := w.allowed(ctx, ofInstance{r.Instance, instanceTenant{r.Tenant}}); only != "" {
 			f.message = only
 		}
 		if r.Try != "" {
@@ -137,9 +137,9 @@ func (w *walk) refused(ctx context.Context, r api.Refusal) error {
 }
 
 // allowed says which networks an instance has; "" if we may not know.
-func (w *walk) allowed(ctx context.Context, instance string) string {
+func (w *walk) allowed(ctx context.Context, instance ofInstance) string {
 	var all api.Networks
-	if instance == "" || w.feed.client.call(context.WithoutCancel(ctx), http.MethodGet, instancePath(instance)+"/networks", nil, &all) != nil {
+	if instance.Instance == "" || w.feed.client.call(context.WithoutCancel(ctx), http.MethodGet, instance.path("/networks"), nil, &all) != nil {
 		return ""
 	}
 	const most = 3
@@ -149,12 +149,12 @@ func (w *walk) allowed(ctx context.Context, instance string) string {
 	}
 	switch more := len(all.Allow) - most; {
 	case len(names) == 0:
-		return w.instance + " allows nobody: by its plan it needs networks"
+		return w.instance.Instance + " allows nobody: by its plan it needs networks"
 	case more > 0:
-		return fmt.Sprintf("%s allows %s and %d more", w.instance, strings.Join(names, ", "), more)
+		return fmt.Sprintf("%s allows %s and %d more", w.instance.Instance, strings.Join(names, ", "), more)
 	case len(names) > 1:
 		last := len(names) - 1
-		return w.instance + " allows " + strings.Join(names[:last], ", ") + " and " + names[last] + " only"
+		return w.instance.Instance + " allows " + strings.Join(names[:last], ", ") + " and " + names[last] + " only"
 	}
-	return w.instance + " allows " + names[0] + " only"
+	return w.instance.Instance + " allows " + names[0] + " only"
 }

@@ -19,7 +19,7 @@ type hostCmds struct {
 }
 
 type hostListCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
+	ofInstance
 }
 
 func (c *hostListCmd) Run(ctx context.Context, e *env) error {
@@ -28,7 +28,7 @@ func (c *hostListCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	var all api.Hosts
-	if err := cl.call(ctx, http.MethodGet, instancePath(c.Instance)+"/hosts", nil, &all); err != nil {
+	if err := cl.call(ctx, http.MethodGet, c.path("/hosts"), nil, &all); err != nil {
 		return err
 	}
 	switch e.Output {
@@ -50,14 +50,14 @@ func (c *hostListCmd) Run(ctx context.Context, e *env) error {
 	for _, h := range all.Items {
 		if h.EndsSoon {
 			say(e.err, "warning: the certificate of %s ends at %s\n  try:  weir host set %s %s --certificate FILE --key FILE\n",
-				h.Name, h.NotAfter.Format(time.RFC3339), c.Instance, h.Name)
+				h.Name, h.NotAfter.Format(time.RFC3339), c.typed(), h.Name)
 		}
 	}
 	return nil
 }
 
 type hostSetCmd struct {
-	Instance    string `arg:"" help:"Name or id of the instance."`
+	ofInstance
 	Name        string `arg:"" help:"The host name; its brokers are b<node>.NAME."`
 	Certificate string `help:"PEM file with the certificate for NAME and *.NAME, and its issuers in order." required:"" placeholder:"FILE"`
 	Key         string `help:"PEM file with its key." required:"" placeholder:"FILE"`
@@ -78,7 +78,7 @@ func (c *hostSetCmd) Run(ctx context.Context, e *env) error {
 	}
 	var set api.ChangedHost
 	body := api.SetHost{CertificateChain: string(chain), PrivateKey: string(key)}
-	if err := cl.call(ctx, http.MethodPut, hostPath(c.Instance, c.Name), body, &set); err != nil {
+	if err := cl.call(ctx, http.MethodPut, hostPath(c.ofInstance, c.Name), body, &set); err != nil {
 		return err
 	}
 	switch e.Output {
@@ -100,9 +100,9 @@ func (c *hostSetCmd) Run(ctx context.Context, e *env) error {
 }
 
 type hostDeleteCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
-	Name     string `arg:"" help:"The host name."`
-	Yes      bool   `help:"Do not ask."`
+	ofInstance
+	Name string `arg:"" help:"The host name."`
+	Yes  bool   `help:"Do not ask."`
 }
 
 func (c *hostDeleteCmd) Run(ctx context.Context, e *env) error {
@@ -111,15 +111,15 @@ func (c *hostDeleteCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	question := fmt.Sprintf("Take the host name %s from instance %s and cut off who came by it?", c.Name, c.Instance)
-	if err := e.confirm(c.Yes, question, fmt.Sprintf("weir host delete %s %s", c.Instance, c.Name)); err != nil {
+	if err := e.confirm(c.Yes, question, fmt.Sprintf("weir host delete %s %s", c.typed(), c.Name)); err != nil {
 		return err
 	}
-	if err := cl.call(ctx, http.MethodDelete, hostPath(c.Instance, c.Name), nil, nil); err != nil {
+	if err := cl.call(ctx, http.MethodDelete, hostPath(c.ofInstance, c.Name), nil, nil); err != nil {
 		return err
 	}
 	return e.done(c.Name, map[string]string{"name": c.Name}, fmt.Sprintf("Took %s from %s", c.Name, c.Instance))
 }
 
-func hostPath(instance, name string) string {
-	return instancePath(instance) + "/hosts/" + url.PathEscape(name)
+func hostPath(of ofInstance, name string) string {
+	return of.path("/hosts/" + url.PathEscape(name))
 }

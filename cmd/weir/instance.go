@@ -122,7 +122,7 @@ func (c *instanceListCmd) Run(ctx context.Context, e *env) error {
 }
 
 type instanceGetCmd struct {
-	Instance string `arg:"" help:"Name or id."`
+	ofInstance
 }
 
 func (c *instanceGetCmd) Run(ctx context.Context, e *env) error {
@@ -131,7 +131,7 @@ func (c *instanceGetCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	var i api.Instance
-	if err := cl.call(ctx, http.MethodGet, instancePath(c.Instance), nil, &i); err != nil {
+	if err := cl.call(ctx, http.MethodGet, c.path(""), nil, &i); err != nil {
 		return err
 	}
 	switch e.Output {
@@ -160,10 +160,10 @@ func (c *instanceGetCmd) Run(ctx context.Context, e *env) error {
 }
 
 type instanceDeleteCmd struct {
-	Instance string        `arg:"" help:"Name or id."`
-	Yes      bool          `help:"Do not ask."`
-	NoWait   bool          `help:"Do not wait until it is gone."`
-	Timeout  time.Duration `help:"How long to wait." default:"1m"`
+	ofInstance
+	Yes     bool          `help:"Do not ask."`
+	NoWait  bool          `help:"Do not wait until it is gone."`
+	Timeout time.Duration `help:"How long to wait." default:"1m"`
 }
 
 func (c *instanceDeleteCmd) Run(ctx context.Context, e *env) error {
@@ -172,19 +172,19 @@ func (c *instanceDeleteCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	var i api.Instance
-	if err := cl.call(ctx, http.MethodGet, instancePath(c.Instance), nil, &i); err != nil {
+	if err := cl.call(ctx, http.MethodGet, c.path(""), nil, &i); err != nil {
 		return err
 	}
-	if err := e.confirm(c.Yes, fmt.Sprintf("Delete instance %s (%s) with all its topics and groups?", i.Name, i.ID), "weir instance delete "+c.Instance); err != nil {
+	if err := e.confirm(c.Yes, fmt.Sprintf("Delete instance %s (%s) with all its topics and groups?", i.Name, i.ID), "weir instance delete "+c.typed()); err != nil {
 		return err
 	}
-	if err := cl.call(ctx, http.MethodDelete, instancePath(i.ID), nil, &i); err != nil {
+	if err := cl.call(ctx, http.MethodDelete, known(i).path(""), nil, &i); err != nil {
 		return err
 	}
 	if c.NoWait {
 		return e.done(i.ID, i, fmt.Sprintf("Deleting %s (%s): its clients are cut off, its topics are being removed", i.Name, i.ID))
 	}
-	if err := waitGone(ctx, cl, i.ID, c.Timeout); err != nil {
+	if err := waitGone(ctx, cl, i, c.Timeout); err != nil {
 		return err
 	}
 	i.State = "deleted"
@@ -192,15 +192,18 @@ func (c *instanceDeleteCmd) Run(ctx context.Context, e *env) error {
 }
 
 // waitGone asks until the instance is not found any more.
-func waitGone(ctx context.Context, cl *client, id string, timeout time.Duration) error {
+func waitGone(ctx context.Context, cl *client, gone api.Instance, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := cl.call(ctx, http.MethodGet, instancePath(id), nil, nil)
+		var i api.Instance
+		err := cl.call(ctx, http.MethodGet, known(gone).path(""), nil, &i)
 		var p *api.Problem
 		switch {
+		case err == nil && i.ID != gone.ID:
+			return nil // another one's name
 		case errors.As(err, &p) && p.Status == http.StatusNotFound:
 			return nil
 		case err != nil && !(p != nil && p.Retryable) && ctx.Err() == nil:
@@ -213,14 +216,12 @@ func waitGone(ctx context.Context, cl *client, id string, timeout time.Duration)
 				return ctx.Err()
 			}
 			return &failure{
-				code: "still-deleting", exit: exitTimeout, message: fmt.Sprintf("%s is still being deleted after %s", id, timeout),
-				try: []string{"weir instance get " + id},
+				code: "still-deleting", exit: exitTimeout, message: fmt.Sprintf("%s is still being deleted after %s", gone.ID, timeout),
+				try: []string{"weir instance get " + gone.ID},
 			}
 		}
 	}
 }
-
-func instancePath(idOrName string) string { return "/v1/instances/" + url.PathEscape(idOrName) }
 
 // targetDir is where client files go: what was asked for, else a folder of
 // that name here. With -o json the caller gets the password from the body.

@@ -8,7 +8,7 @@ import (
 )
 
 type instanceSetCmd struct {
-	Name   string `arg:"" help:"Name or id of the instance."`
+	ofInstance
 	Plan   string `required:"" help:"The plan that it is to have; its limits are in force at once." placeholder:"PLAN"`
 	DryRun bool   `help:"Change nothing; say which limits would change, and whether that would hold it back now."`
 }
@@ -19,8 +19,8 @@ func (c *instanceSetCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	var did api.ChangedInstance
-	if err := cl.call(ctx, http.MethodPatch, instancePath(c.Name)+dryRunQuery(c.DryRun), api.ChangeInstance{Plan: c.Plan}, &did); err != nil {
+	if err := cl.call(ctx, http.MethodPatch, c.path(dryRunQuery(c.DryRun)), api.ChangeInstance{Plan: c.Plan}, &did); err != nil {
 		return err
 	}
-	return e.changedQuotas(c.Name+" on plan "+c.Plan, did.ChangedQuotas, did)
+	return e.changedQuotas(c.Instance+" on plan "+c.Plan, did.ChangedQuotas, did)
 }

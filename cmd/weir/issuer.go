@@ -19,7 +19,7 @@ type issuerCmds struct {
 }
 
 type issuerListCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
+	ofInstance
 }
 
 func (c *issuerListCmd) Run(ctx context.Context, e *env) error {
@@ -28,7 +28,7 @@ func (c *issuerListCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	var all api.Issuers
-	if err := cl.call(ctx, http.MethodGet, instancePath(c.Instance)+"/issuers", nil, &all); err != nil {
+	if err := cl.call(ctx, http.MethodGet, c.path("/issuers"), nil, &all); err != nil {
 		return err
 	}
 	switch e.Output {
@@ -61,7 +61,7 @@ func keyState(k api.IssuerKeys) string {
 }
 
 type issuerSetCmd struct {
-	Instance  string            `arg:"" help:"Name or id of the instance."`
+	ofInstance
 	Name      string            `arg:"" help:"Name of the issuer within the instance."`
 	URL       string            `required:"" help:"The iss of its tokens, exactly." placeholder:"URL"`
 	Audience  []string          `required:"" help:"A token must be for one of them. Repeatable." placeholder:"AUD"`
@@ -80,7 +80,7 @@ func (c *issuerSetCmd) Run(ctx context.Context, e *env) error {
 		URL: c.URL, JWKSURL: c.JWKSURL, Audiences: c.Audience, Scopes: c.Scope, Claims: c.Claim, PrincipalClaim: c.UserClaim,
 	}
 	var made api.ChangedIssuer
-	if err := cl.call(ctx, http.MethodPut, issuerPath(c.Instance, c.Name), body, &made); err != nil {
+	if err := cl.call(ctx, http.MethodPut, issuerPath(c.ofInstance, c.Name), body, &made); err != nil {
 		return err
 	}
 	if e.Output == "table" {
@@ -92,9 +92,9 @@ func (c *issuerSetCmd) Run(ctx context.Context, e *env) error {
 }
 
 type issuerDeleteCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
-	Name     string `arg:"" help:"Name of the issuer."`
-	Yes      bool   `help:"Do not ask."`
+	ofInstance
+	Name string `arg:"" help:"Name of the issuer."`
+	Yes  bool   `help:"Do not ask."`
 }
 
 func (c *issuerDeleteCmd) Run(ctx context.Context, e *env) error {
@@ -103,22 +103,22 @@ func (c *issuerDeleteCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	var i api.Issuer
-	if err := cl.call(ctx, http.MethodGet, issuerPath(c.Instance, c.Name), nil, &i); err != nil {
+	if err := cl.call(ctx, http.MethodGet, issuerPath(c.ofInstance, c.Name), nil, &i); err != nil {
 		return err
 	}
 	question := fmt.Sprintf("Delete issuer %s of instance %s?", i.Name, c.Instance)
-	if err := e.confirm(c.Yes, question, "weir issuer delete "+c.Instance+" "+i.Name); err != nil {
+	if err := e.confirm(c.Yes, question, "weir issuer delete "+c.typed()+" "+i.Name); err != nil {
 		return err
 	}
-	if err := cl.call(ctx, http.MethodDelete, issuerPath(c.Instance, c.Name), nil, nil); err != nil {
+	if err := cl.call(ctx, http.MethodDelete, issuerPath(c.ofInstance, c.Name), nil, nil); err != nil {
 		return err
 	}
 	return e.done(i.Name, i, fmt.Sprintf("Deleted issuer %s of %s", i.Name, c.Instance))
 }
 
 type issuerCheckCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
-	Token    string `name:"token" required:"" help:"File with the token, - for stdin: never the token itself, which the shell's history would keep." placeholder:"FILE"`
+	ofInstance
+	Token string `name:"token" required:"" help:"File with the token, - for stdin: never the token itself, which the shell's history would keep." placeholder:"FILE"`
 }
 
 func (c *issuerCheckCmd) Run(ctx context.Context, e *env) error {
@@ -131,14 +131,14 @@ func (c *issuerCheckCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	var found api.CheckedToken
-	if err := cl.call(ctx, http.MethodPost, instancePath(c.Instance)+"/issuers/check", api.CheckToken{Token: token}, &found); err != nil {
+	if err := cl.call(ctx, http.MethodPost, c.path("/issuers/check"), api.CheckToken{Token: token}, &found); err != nil {
 		return err
 	}
 	switch {
 	case e.Output == "json":
 		return printJSON(e.out, found)
 	case !found.Accepted:
-		return &failure{code: found.Reason, message: refusedToken(found), try: []string{"weir issuer list " + c.Instance}, exit: exitFailed}
+		return &failure{code: found.Reason, message: refusedToken(found), try: []string{"weir issuer list " + c.typed()}, exit: exitFailed}
 	case e.Output == "name":
 		say(e.out, "%s\n", found.User)
 	default:
@@ -158,6 +158,6 @@ func refusedToken(found api.CheckedToken) string {
 	return text
 }
 
-func issuerPath(instance, name string) string {
-	return instancePath(instance) + "/issuers/" + url.PathEscape(name)
+func issuerPath(of ofInstance, name string) string {
+	return of.path("/issuers/" + url.PathEscape(name))
 }

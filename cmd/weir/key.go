@@ -18,7 +18,7 @@ type keyCmds struct {
 }
 
 type keyCreateCmd struct {
-	Instance  string        `arg:"" help:"Name or id of the instance."`
+	ofInstance
 	User      string        `arg:"" help:"Name of the user as which it logs in."`
 	Comment   string        `help:"What it is for." placeholder:"TEXT"`
 	ExpiresIn time.Duration `help:"For how long it counts; for ever if absent." placeholder:"DURATION"`
@@ -31,7 +31,7 @@ func (c *keyCreateCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	if err := checkTarget(c.Dir, c.Force, "weir key create "+c.Instance+" "+c.User); err != nil {
+	if err := checkTarget(c.Dir, c.Force, "weir key create "+c.typed()+" "+c.User); err != nil {
 		return err
 	}
 	body := api.CreateKey{Comment: c.Comment}
@@ -39,7 +39,7 @@ func (c *keyCreateCmd) Run(ctx context.Context, e *env) error {
 		body.ExpiresIn = c.ExpiresIn.String()
 	}
 	var made api.CreatedKey
-	if err := cl.call(ctx, http.MethodPost, userPath(c.Instance, c.User)+"/keys", body, &made); err != nil {
+	if err := cl.call(ctx, http.MethodPost, userPath(c.ofInstance, c.User, "/keys"), body, &made); err != nil {
 		return err
 	}
 	dir := targetDir(c.Dir, c.Instance+"-"+made.Key.ID, e.Output)
@@ -47,7 +47,7 @@ func (c *keyCreateCmd) Run(ctx context.Context, e *env) error {
 		return &failure{
 			code: "files-not-written", exit: exitFailed, err: err,
 			message: fmt.Sprintf("key %s is made, but its secret is lost: %v", made.Key.ID, err),
-			try:     []string{fmt.Sprintf("weir key delete %s %s", c.Instance, made.Key.ID)},
+			try:     []string{fmt.Sprintf("weir key delete %s %s", c.typed(), made.Key.ID)},
 		}
 	}
 	switch e.Output {
@@ -63,8 +63,8 @@ func (c *keyCreateCmd) Run(ctx context.Context, e *env) error {
 }
 
 type keyListCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
-	User     string `help:"Only those of this user." placeholder:"NAME"`
+	ofInstance
+	User string `help:"Only those of this user." placeholder:"NAME"`
 }
 
 func (c *keyListCmd) Run(ctx context.Context, e *env) error {
@@ -79,7 +79,7 @@ func (c *keyListCmd) Run(ctx context.Context, e *env) error {
 	}
 	for {
 		var page api.Keys
-		if err := cl.call(ctx, http.MethodGet, instancePath(c.Instance)+"/keys?"+query.Encode(), nil, &page); err != nil {
+		if err := cl.call(ctx, http.MethodGet, c.path("/keys?"+query.Encode()), nil, &page); err != nil {
 			return err
 		}
 		all.Items = append(all.Items, page.Items...)
@@ -109,9 +109,9 @@ func (c *keyListCmd) Run(ctx context.Context, e *env) error {
 }
 
 type keyDeleteCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
-	Key      string `arg:"" help:"Id of the key."`
-	Yes      bool   `help:"Do not ask."`
+	ofInstance
+	Key string `arg:"" help:"Id of the key."`
+	Yes bool   `help:"Do not ask."`
 }
 
 func (c *keyDeleteCmd) Run(ctx context.Context, e *env) error {
@@ -120,10 +120,10 @@ func (c *keyDeleteCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	question := fmt.Sprintf("Delete %s of instance %s?", c.Key, c.Instance)
-	if err := e.confirm(c.Yes, question, "weir key delete "+c.Instance+" "+c.Key); err != nil {
+	if err := e.confirm(c.Yes, question, "weir key delete "+c.typed()+" "+c.Key); err != nil {
 		return err
 	}
-	if err := cl.call(ctx, http.MethodDelete, instancePath(c.Instance)+"/keys/"+url.PathEscape(c.Key), nil, nil); err != nil {
+	if err := cl.call(ctx, http.MethodDelete, c.path("/keys/"+url.PathEscape(c.Key)), nil, nil); err != nil {
 		return err
 	}
 	return e.done(c.Key, map[string]string{"id": c.Key}, fmt.Sprintf("Deleted %s of %s", c.Key, c.Instance))

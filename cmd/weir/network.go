@@ -19,10 +19,8 @@ type networkCmds struct {
 	Check  networkCheckCmd  `cmd:"" help:"Say whether a client could connect from an address, and why."`
 }
 
-func networksPath(instance string) string { return instancePath(instance) + "/networks" }
-
 type networkListCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
+	ofInstance
 }
 
 func (c *networkListCmd) Run(ctx context.Context, e *env) error {
@@ -31,7 +29,7 @@ func (c *networkListCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	var all api.Networks
-	if err := cl.call(ctx, http.MethodGet, networksPath(c.Instance), nil, &all); err != nil {
+	if err := cl.call(ctx, http.MethodGet, c.path("/networks"), nil, &all); err != nil {
 		return err
 	}
 	switch e.Output {
@@ -90,8 +88,8 @@ func noNetwork(command string) error {
 }
 
 type networkAllowCmd struct {
-	Instance string   `arg:"" help:"Name or id of the instance."`
-	Ranges   []string `arg:"" optional:"" name:"range" help:"Ranges such as 10.1.0.0/16, or addresses; all are added, or none."`
+	ofInstance
+	Ranges []string `arg:"" optional:"" name:"range" help:"Ranges such as 10.1.0.0/16, or addresses; all are added, or none."`
 	networkPlace
 	Comment string `help:"What it is." placeholder:"TEXT"`
 }
@@ -106,15 +104,15 @@ func (c *networkAllowCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	var made api.ChangedNetworks
-	if err := cl.call(ctx, http.MethodPost, networksPath(c.Instance), body, &made); err != nil {
+	if err := cl.call(ctx, http.MethodPost, c.path("/networks"), body, &made); err != nil {
 		return err
 	}
 	return e.changedNetworks(fmt.Sprintf("%s allows %d more", c.Instance, len(made.Items)), made)
 }
 
 type networkRemoveCmd struct {
-	Instance string   `arg:"" help:"Name or id of the instance."`
-	Ranges   []string `arg:"" optional:"" name:"range" help:"The ranges, as they are listed."`
+	ofInstance
+	Ranges []string `arg:"" optional:"" name:"range" help:"The ranges, as they are listed."`
 	networkPlace
 	Yes bool `help:"Do not ask."`
 }
@@ -129,7 +127,7 @@ func (c *networkRemoveCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	names := strings.Join(networkNames(all), ", ")
-	if err := e.confirm(c.Yes, fmt.Sprintf("Cut off the clients of %s from %s?", names, c.Instance), "weir network remove "+c.Instance+" ..."); err != nil {
+	if err := e.confirm(c.Yes, fmt.Sprintf("Cut off the clients of %s from %s?", names, c.Instance), "weir network remove "+c.typed()+" ..."); err != nil {
 		return err
 	}
 	var gone api.ChangedNetworks
@@ -141,7 +139,7 @@ func (c *networkRemoveCmd) Run(ctx context.Context, e *env) error {
 			}
 		}
 		var one api.ChangedNetworks
-		if err := cl.call(ctx, http.MethodDelete, networksPath(c.Instance)+"?"+query.Encode(), nil, &one); err != nil {
+		if err := cl.call(ctx, http.MethodDelete, c.path("/networks?"+query.Encode()), nil, &one); err != nil {
 			return err
 		}
 		gone.Items, gone.ReadyOn = append(gone.Items, one.Items...), one.ReadyOn
@@ -150,8 +148,8 @@ func (c *networkRemoveCmd) Run(ctx context.Context, e *env) error {
 }
 
 type networkCheckCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
-	Address  string `arg:"" help:"Address of the client."`
+	ofInstance
+	Address string `arg:"" help:"Address of the client."`
 	networkPlace
 }
 
@@ -162,7 +160,7 @@ func (c *networkCheckCmd) Run(ctx context.Context, e *env) error {
 	}
 	var got api.CheckedNetwork
 	body := api.CheckNetwork{Address: c.Address, Endpoint: c.Endpoint, Cloud: c.Cloud}
-	if err := cl.call(ctx, http.MethodPost, networksPath(c.Instance)+"/check", body, &got); err != nil {
+	if err := cl.call(ctx, http.MethodPost, c.path("/networks/check"), body, &got); err != nil {
 		return err
 	}
 	switch {
@@ -189,12 +187,12 @@ func inBrackets(comment string) string {
 
 // refused says what the instance allows instead, and what would let the client in.
 func (c *networkCheckCmd) refused(ctx context.Context, cl *client, got api.CheckedNetwork) error {
-	try := "weir network allow " + c.Instance + " " + c.Address
+	try := "weir network allow " + c.typed() + " " + c.Address
 	if addr, err := netip.ParseAddr(c.Address); err == nil {
 		try += fmt.Sprintf("/%d", addr.Unmap().BitLen())
 	}
 	if c.Endpoint != "" {
-		try = fmt.Sprintf("weir network allow %s --endpoint %s --cloud %s", c.Instance, c.Endpoint, c.Cloud)
+		try = fmt.Sprintf("weir network allow %s --endpoint %s --cloud %s", c.typed(), c.Endpoint, c.Cloud)
 	}
 	f := &failure{code: "network-refused", exit: exitNotAllowed, try: []string{try + "      (needs networks:write)"}}
 	if got.By == api.ByPlanDefault {
@@ -202,7 +200,7 @@ func (c *networkCheckCmd) refused(ctx context.Context, cl *client, got api.Check
 		return f
 	}
 	var all api.Networks
-	if err := cl.call(ctx, http.MethodGet, networksPath(c.Instance), nil, &all); err != nil {
+	if err := cl.call(ctx, http.MethodGet, c.path("/networks"), nil, &all); err != nil {
 		return err
 	}
 	f.message = fmt.Sprintf("%s allows %s only", c.Instance, someOf(networkNames(all.Allow)))

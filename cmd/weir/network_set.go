@@ -20,9 +20,9 @@ import (
 const maxNetworkFile = 1 << 20
 
 type networkSetCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
-	File     string `short:"f" required:"" help:"The list, - for stdin: one range a line (what follows # is its comment), or JSON as -o json prints it." placeholder:"FILE"`
-	Yes      bool   `help:"Do not ask before networks go."`
+	ofInstance
+	File string `short:"f" required:"" help:"The list, - for stdin: one range a line (what follows # is its comment), or JSON as -o json prints it." placeholder:"FILE"`
+	Yes  bool   `help:"Do not ask before networks go."`
 }
 
 func (c *networkSetCmd) Run(ctx context.Context, e *env) error {
@@ -35,19 +35,19 @@ func (c *networkSetCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	var was api.Networks
-	head, err := cl.callWith(ctx, http.MethodGet, networksPath(c.Instance), nil, nil, &was)
+	head, err := cl.callWith(ctx, http.MethodGet, c.path("/networks"), nil, nil, &was)
 	if err != nil {
 		return err
 	}
 	if n := len(gone(was.Allow, list)); n > 0 {
 		question := fmt.Sprintf("Take %d of the networks of %s away and cut off their clients?", n, c.Instance)
-		if err := e.confirm(c.Yes, question, "weir network set "+c.Instance+" -f "+c.File); err != nil {
+		if err := e.confirm(c.Yes, question, "weir network set "+c.typed()+" -f "+c.File); err != nil {
 			return err
 		}
 	}
 	var now api.ChangedNetworks
 	match := http.Header{"If-Match": {head.Get("ETag")}}
-	if _, err := cl.callWith(ctx, http.MethodPut, networksPath(c.Instance), match, api.Networks{Allow: list}, &now); err != nil {
+	if _, err := cl.callWith(ctx, http.MethodPut, c.path("/networks"), match, api.Networks{Allow: list}, &now); err != nil {
 		return err
 	}
 	return e.changedNetworks(fmt.Sprintf("%s allows these %d", c.Instance, len(now.Items)), now)

@@ -17,10 +17,8 @@ type quotaCmds struct {
 	Unset quotaUnsetCmd `cmd:"" help:"Take such limits back: then those of the plan count."`
 }
 
-func quotasPath(instance string) string { return instancePath(instance) + "/quotas" }
-
 type quotaGetCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
+	ofInstance
 }
 
 func (c *quotaGetCmd) Run(ctx context.Context, e *env) error {
@@ -29,7 +27,7 @@ func (c *quotaGetCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	var q api.Quotas
-	if err := cl.call(ctx, http.MethodGet, quotasPath(c.Instance), nil, &q); err != nil {
+	if err := cl.call(ctx, http.MethodGet, c.path("/quotas"), nil, &q); err != nil {
 		return err
 	}
 	switch e.Output {
@@ -113,7 +111,7 @@ func (c *quotaGetCmd) sayThrottled(e *env, q api.Quotas) {
 	if top := q.TopReason; top != nil {
 		say(e.out, ", %.0f %% of it %s by %s", 100*top.Share, shown(strings.Join(named(top.User, top.ClientID), " / ")), top.Limit)
 	}
-	say(e.out, "\n  try:  weir throttle list %s\n", c.Instance)
+	say(e.out, "\n  try:  weir throttle list %s\n", c.typed())
 }
 
 // amount is a value for people; "-" if there is none.

@@ -18,8 +18,9 @@ type quotaEntity struct {
 	Client *string `help:"Only of this client id; '<default>': of each client id without a quota of its own." placeholder:"ID"`
 }
 
-func (q quotaEntity) path(instance string) string {
-	path := quotasPath(instance)
+// below is the path of its quotas below the instance's.
+func (q quotaEntity) below() string {
+	path := "/quotas"
 	if q.User != nil {
 		path += "/users/" + url.PathEscape(*q.User)
 	}
@@ -55,8 +56,8 @@ func (q quotaEntity) check() error {
 }
 
 type quotaSetCmd struct {
-	Instance string   `arg:"" help:"Name or id of the instance."`
-	Limits   []string `arg:"" name:"limit=value" help:"Such as produce_bytes_per_second=10MiB; all are set, or none."`
+	ofInstance
+	Limits []string `arg:"" name:"limit=value" help:"Such as produce_bytes_per_second=10MiB; all are set, or none."`
 	quotaEntity
 	Burst  string `help:"How much of the rate may be used at once after a rest; of one limit only." placeholder:"SIZE"`
 	DryRun bool   `help:"Change nothing; say what would change, and whether that would hold anybody back now."`
@@ -67,12 +68,12 @@ func (c *quotaSetCmd) Run(ctx context.Context, e *env) error {
 	if err = cmp.Or(c.check(), err); err != nil {
 		return err
 	}
-	return e.changeQuotas(ctx, http.MethodPatch, c.path(c.Instance), c.who(c.Instance), &body, c.DryRun)
+	return e.changeQuotas(ctx, http.MethodPatch, c.path(c.below()+dryRunQuery(c.DryRun)), c.who(c.Instance), &body)
 }
 
 type quotaUnsetCmd struct {
-	Instance string   `arg:"" help:"Name or id of the instance."`
-	Limits   []string `arg:"" optional:"" name:"limit" help:"Such as produce_bytes_per_second. With --user or --client, all if none is given."`
+	ofInstance
+	Limits []string `arg:"" optional:"" name:"limit" help:"Such as produce_bytes_per_second. With --user or --client, all if none is given."`
 	quotaEntity
 	DryRun bool `help:"Change nothing; say what would change, and whether that would hold anybody back now."`
 }
@@ -86,13 +87,13 @@ func (c *quotaUnsetCmd) Run(ctx context.Context, e *env) error {
 	case whole && c.quotaEntity == (quotaEntity{}):
 		return badQuota("say which limits, or of which --user or --client")
 	case whole:
-		return e.changeQuotas(ctx, http.MethodDelete, c.path(c.Instance), c.who(c.Instance), nil, c.DryRun)
+		return e.changeQuotas(ctx, http.MethodDelete, c.path(c.below()+dryRunQuery(c.DryRun)), c.who(c.Instance), nil)
 	}
-	return e.changeQuotas(ctx, http.MethodPatch, c.path(c.Instance), c.who(c.Instance), &body, c.DryRun)
+	return e.changeQuotas(ctx, http.MethodPatch, c.path(c.below()+dryRunQuery(c.DryRun)), c.who(c.Instance), &body)
 }
 
 // changeQuotas makes a change of an instance's quotas and reports it.
-func (e *env) changeQuotas(ctx context.Context, method, path, who string, body *api.ChangeLimits, dry bool) error {
+func (e *env) changeQuotas(ctx context.Context, method, path, who string, body *api.ChangeLimits) error {
 	cl, err := e.client()
 	if err != nil {
 		return err
@@ -102,7 +103,7 @@ func (e *env) changeQuotas(ctx context.Context, method, path, who string, body *
 		sent = body
 	}
 	var did api.ChangedQuotas
-	if err := cl.call(ctx, method, path+dryRunQuery(dry), sent, &did); err != nil {
+	if err := cl.call(ctx, method, path, sent, &did); err != nil {
 		return err
 	}
 	return e.changedQuotas(who, did, did)

@@ -17,8 +17,8 @@ type throttleCmds struct {
 }
 
 type throttleListCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
-	Minutes  int    `help:"Of the last so many; a day is kept. Default: ${default}." default:"60" placeholder:"N"`
+	ofInstance
+	Minutes int `help:"Of the last so many; a day is kept. Default: ${default}." default:"60" placeholder:"N"`
 }
 
 func (c *throttleListCmd) Run(ctx context.Context, e *env) error {
@@ -27,7 +27,7 @@ func (c *throttleListCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	var all api.Throttles
-	path := instancePath(c.Instance) + "/throttles?minutes=" + strconv.Itoa(c.Minutes)
+	path := c.path("/throttles?minutes=" + strconv.Itoa(c.Minutes))
 	if err := cl.call(ctx, http.MethodGet, path, nil, &all); err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ const usagePage = 500
 
 type usageGetCmd struct {
 	Instance    string   `arg:"" optional:"" help:"Name or id of the instance. Default: all of the tenant."`
-	Tenant      string   `help:"Of which tenant. Default: the token's." placeholder:"ID"`
+	Tenant      string   `help:"Of which tenant. Default: the token's; of an operator, all." placeholder:"ID" env:"WEIR_TENANT"`
 	From        string   `help:"First UTC hour or day, such as 2026-11-22 or 2026-11-22T19. Default: this month's first." placeholder:"TIME"`
 	To          string   `help:"Up to which, without it. Default: now." placeholder:"TIME"`
 	Granularity string   `help:"One of ${enum}." enum:"hour,day,month" default:"day"`

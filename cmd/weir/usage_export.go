@@ -32,7 +32,7 @@ type usageExportCmd struct {
 	To       string `required:"" help:"Up to which, without it. Hours are sealed 15 minutes after their end." placeholder:"TIME"`
 	Format   string `required:"" help:"jsonl or jsonl.gz (usage as CloudEvents), csv or parquet (usage), focus (charges, FOCUS 1.2)." placeholder:"FORMAT"`
 	Out      string `required:"" help:"Folder for the files. Run again, the command goes on where it was." placeholder:"DIR"`
-	Tenant   string `help:"Of which tenant. Default: the token's, all if it has none." placeholder:"ID"`
+	Tenant   string `help:"Of which tenant. Default: the token's; of an operator, all." placeholder:"ID" env:"WEIR_TENANT"`
 	Instance string `help:"Name or id. Default: all." placeholder:"NAME"`
 	AsOf     string `help:"Leave out corrections sealed later, to make an earlier export again. RFC 3339. Default: a minute ago." placeholder:"TIME"`
 	Names    bool   `help:"The breakdown by users and topics too."`

@@ -9,7 +9,7 @@ import (
 )
 
 type usageVerifyCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
+	ofInstance
 }
 
 func (c *usageVerifyCmd) Run(ctx context.Context, e *env) error {
@@ -18,7 +18,7 @@ func (c *usageVerifyCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	var chain api.UsageChain
-	if err := cl.call(ctx, http.MethodGet, instancePath(c.Instance)+"/usage/chain", nil, &chain); err != nil {
+	if err := cl.call(ctx, http.MethodGet, c.path("/usage/chain"), nil, &chain); err != nil {
 		return err
 	}
 	switch e.Output {

@@ -31,7 +31,7 @@ type userCmds struct {
 }
 
 type userCreateCmd struct {
-	Instance     string `arg:"" help:"Name or id of the instance."`
+	ofInstance
 	Name         string `arg:"" help:"Name of the user, unique within the instance."`
 	PasswordFile string `help:"Take the password from this file, - for stdin; generated if absent." placeholder:"FILE"`
 	Dir          string `help:"Where the client files go. Default: INSTANCE-NAME; with -o json none are written." placeholder:"DIR"`
@@ -48,15 +48,15 @@ func (c *userCreateCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	dir := targetDir(c.Dir, c.Instance+"-"+c.Name, e.Output)
-	if err := checkTarget(dir, c.Force, "weir user create "+c.Instance+" "+c.Name); err != nil {
+	if err := checkTarget(dir, c.Force, "weir user create "+c.typed()+" "+c.Name); err != nil {
 		return err
 	}
 	var i api.Instance
-	if err := cl.call(ctx, http.MethodGet, instancePath(c.Instance), nil, &i); err != nil {
+	if err := cl.call(ctx, http.MethodGet, c.path(""), nil, &i); err != nil {
 		return err
 	}
 	var made api.CreatedUser
-	if err := cl.call(ctx, http.MethodPost, instancePath(i.ID)+"/users", body, &made); err != nil {
+	if err := cl.call(ctx, http.MethodPost, known(i).path("/users"), body, &made); err != nil {
 		return err
 	}
 	if dir != "" {
@@ -81,7 +81,7 @@ func (c *userCreateCmd) Run(ctx context.Context, e *env) error {
 }
 
 type userListCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
+	ofInstance
 }
 
 func (c *userListCmd) Run(ctx context.Context, e *env) error {
@@ -93,7 +93,7 @@ func (c *userListCmd) Run(ctx context.Context, e *env) error {
 	query := url.Values{"limit": {"500"}}
 	for {
 		var page api.Users
-		if err := cl.call(ctx, http.MethodGet, instancePath(c.Instance)+"/users?"+query.Encode(), nil, &page); err != nil {
+		if err := cl.call(ctx, http.MethodGet, c.path("/users?"+query.Encode()), nil, &page); err != nil {
 			return err
 		}
 		all.Items = append(all.Items, page.Items...)
@@ -119,9 +119,9 @@ func (c *userListCmd) Run(ctx context.Context, e *env) error {
 }
 
 type userDeleteCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
-	Name     string `arg:"" help:"Name of the user."`
-	Yes      bool   `help:"Do not ask."`
+	ofInstance
+	Name string `arg:"" help:"Name of the user."`
+	Yes  bool   `help:"Do not ask."`
 }
 
 func (c *userDeleteCmd) Run(ctx context.Context, e *env) error {
@@ -129,12 +129,12 @@ func (c *userDeleteCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	path := instancePath(c.Instance) + "/users/" + url.PathEscape(c.Name)
+	path := c.path("/users/" + url.PathEscape(c.Name))
 	var u api.User
 	if err := cl.call(ctx, http.MethodGet, path, nil, &u); err != nil {
 		return err
 	}
-	if err := e.confirm(c.Yes, fmt.Sprintf("Delete user %s of instance %s?", u.Name, c.Instance), "weir user delete "+c.Instance+" "+u.Name); err != nil {
+	if err := e.confirm(c.Yes, fmt.Sprintf("Delete user %s of instance %s?", u.Name, c.Instance), "weir user delete "+c.typed()+" "+u.Name); err != nil {
 		return err
 	}
 	if err := cl.call(ctx, http.MethodDelete, path, nil, nil); err != nil {

@@ -12,16 +12,17 @@ import (
 	"weir/admin/clientfiles"
 )
 
-func userPath(instance, user string) string {
-	return instancePath(instance) + "/users/" + url.PathEscape(user)
+// userPath is that of a user of an instance, and of what is below it.
+func userPath(of ofInstance, user, below string) string {
+	return of.path("/users/" + url.PathEscape(user) + below)
 }
 
 type userRotateCmd struct {
-	Instance string        `arg:"" help:"Name or id of the instance."`
-	Name     string        `arg:"" help:"Name of the user."`
-	Grace    time.Duration `help:"How long the password before stays valid, at most 168h; 0s cuts off its clients at once." default:"24h"`
-	Dir      string        `help:"Where the client files go. Default: INSTANCE-NAME; with -o json none are written." placeholder:"DIR"`
-	Force    bool          `help:"Overwrite client files of another user."`
+	ofInstance
+	Name  string        `arg:"" help:"Name of the user."`
+	Grace time.Duration `help:"How long the password before stays valid, at most 168h; 0s cuts off its clients at once." default:"24h"`
+	Dir   string        `help:"Where the client files go. Default: INSTANCE-NAME; with -o json none are written." placeholder:"DIR"`
+	Force bool          `help:"Overwrite client files of another user."`
 }
 
 func (c *userRotateCmd) Run(ctx context.Context, e *env) error {
@@ -31,23 +32,23 @@ func (c *userRotateCmd) Run(ctx context.Context, e *env) error {
 	}
 	dir := targetDir(c.Dir, c.Instance+"-"+c.Name, e.Output)
 	var u api.User
-	if err := cl.call(ctx, http.MethodGet, userPath(c.Instance, c.Name), nil, &u); err != nil {
+	if err := cl.call(ctx, http.MethodGet, userPath(c.ofInstance, c.Name, ""), nil, &u); err != nil {
 		return err
 	}
 	if !hasFilesOf(dir, u.Username) {
-		if err := checkTarget(dir, c.Force, "weir user rotate "+c.Instance+" "+c.Name); err != nil {
+		if err := checkTarget(dir, c.Force, "weir user rotate "+c.typed()+" "+c.Name); err != nil {
 			return err
 		}
 	}
 	var made api.RotatedUser
-	if err := cl.call(ctx, http.MethodPost, userPath(c.Instance, c.Name)+"/rotate", api.RotateUser{Grace: c.Grace.String()}, &made); err != nil {
+	if err := cl.call(ctx, http.MethodPost, userPath(c.ofInstance, c.Name, "/rotate"), api.RotateUser{Grace: c.Grace.String()}, &made); err != nil {
 		return err
 	}
 	if err := writeCredentials(dir, made.KafkaCredentials); err != nil {
 		return &failure{
 			code: "files-not-written", exit: exitFailed, err: err,
 			message: fmt.Sprintf("user %s has a new password, but it is lost: %v", c.Name, err),
-			try:     []string{fmt.Sprintf("weir user rotate %s %s --dir DIR", c.Instance, c.Name)},
+			try:     []string{fmt.Sprintf("weir user rotate %s %s --dir DIR", c.typed(), c.Name)},
 		}
 	}
 	switch e.Output {
@@ -87,44 +88,44 @@ func writeCredentials(dir string, k api.KafkaCredentials) error {
 }
 
 type userSetCmd struct {
-	Instance  string `arg:"" help:"Name or id of the instance."`
+	ofInstance
 	Name      string `arg:"" help:"Name of the user."`
 	ExpiresAt string `required:"" help:"From when on it is kept out: a time as 2026-12-31T23:00:00Z, or never." placeholder:"TIME"`
 }
 
 func (c *userSetCmd) Run(ctx context.Context, e *env) error {
-	return e.updateUser(ctx, c.Instance, c.Name, api.UpdateUser{ExpiresAt: &c.ExpiresAt}, "Set the end of")
+	return e.updateUser(ctx, c.ofInstance, c.Name, api.UpdateUser{ExpiresAt: &c.ExpiresAt}, "Set the end of")
 }
 
 type userDisableCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
-	Name     string `arg:"" help:"Name of the user."`
+	ofInstance
+	Name string `arg:"" help:"Name of the user."`
 }
 
 func (c *userDisableCmd) Run(ctx context.Context, e *env) error {
 	disabled := true
-	return e.updateUser(ctx, c.Instance, c.Name, api.UpdateUser{Disabled: &disabled}, "Disabled")
+	return e.updateUser(ctx, c.ofInstance, c.Name, api.UpdateUser{Disabled: &disabled}, "Disabled")
 }
 
 type userEnableCmd struct {
-	Instance string `arg:"" help:"Name or id of the instance."`
-	Name     string `arg:"" help:"Name of the user."`
+	ofInstance
+	Name string `arg:"" help:"Name of the user."`
 }
 
 func (c *userEnableCmd) Run(ctx context.Context, e *env) error {
 	disabled := false
-	return e.updateUser(ctx, c.Instance, c.Name, api.UpdateUser{Disabled: &disabled}, "Enabled")
+	return e.updateUser(ctx, c.ofInstance, c.Name, api.UpdateUser{Disabled: &disabled}, "Enabled")
 }
 
-func (e *env) updateUser(ctx context.Context, instance, name string, body api.UpdateUser, done string) error {
+func (e *env) updateUser(ctx context.Context, of ofInstance, name string, body api.UpdateUser, done string) error {
 	cl, err := e.client()
 	if err != nil {
 		return err
 	}
 	var made api.UpdatedUser
-	if err := cl.call(ctx, http.MethodPatch, userPath(instance, name), body, &made); err != nil {
+	if err := cl.call(ctx, http.MethodPatch, userPath(of, name, ""), body, &made); err != nil {
 		return err
 	}
-	line := fmt.Sprintf("%s user %s of %s, in force on %d of %d gateways", done, name, instance, made.ReadyOn.Gateways, made.ReadyOn.Of)
+	line := fmt.Sprintf("%s user %s of %s, in force on %d of %d gateways", done, name, of.Instance, made.ReadyOn.Gateways, made.ReadyOn.Of)
 	return e.done(name, made, line)
 }
