@@ -36,7 +36,7 @@ type Budget struct {
 // Check says everything that keeps a budget from being one.
 func (b *Budget) Check() []Mistake {
 	wrong := mistakes{}
-	if err := checkCurrency(b.Currency); err != nil {
+	if err := CheckCurrency(b.Currency); err != nil {
 		wrong.note("currency", err)
 	} else if b.Mode != ModePrepaid {
 		amount, err := ParseAmount(b.Amount, b.Currency)

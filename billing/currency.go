@@ -1,12 +1,15 @@
 package billing
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/cockroachdb/apd/v3"
+
+	"weir/tenancy"
 )
 
 // minorUnits are the currencies that prices may be in, with how many digits their
@@ -20,18 +23,36 @@ var minorUnits = map[string]int32{ //nolint:gochecknoglobals // read-only table
 	"ZAR": 2,
 }
 
-// checkCurrency says what keeps a text from being a currency of prices.
-func checkCurrency(code string) error {
-	if _, ok := minorUnits[code]; !ok {
-		return fmt.Errorf("%.20q is no currency here: want one of %s", code, strings.Join(slices.Sorted(maps.Keys(minorUnits)), ", "))
+// CheckCurrency says what keeps a text from being a currency of prices.
+func CheckCurrency(code string) error {
+	if _, ok := minorUnits[code]; ok {
+		return nil
 	}
-	return nil
+	if code == "" {
+		return errors.New("is needed, as in EUR")
+	}
+	if meant := tenancy.DidYouMean(strings.ToUpper(code[:min(len(code), maxMeant)]), maps.Keys(minorUnits)); meant != "" {
+		return fmt.Errorf("%.20q is no currency here; did you mean %s?", code, meant)
+	}
+	return fmt.Errorf("%.20q is no currency here: want one of %s", code, strings.Join(slices.Sorted(maps.Keys(minorUnits)), ", "))
+}
+
+// maxMeant is up to how many bytes of a code are compared with known ones.
+const maxMeant = 20
+
+// ParsePositive is ParseAmount of more than nothing.
+func ParsePositive(text, currency string) (apd.Decimal, error) {
+	d, err := ParseAmount(text, currency)
+	if err == nil && d.IsZero() {
+		err = fmt.Errorf("%.40q is nothing: want more than 0", text)
+	}
+	return d, err
 }
 
 // ParseAmount reads an amount of a currency: not negative, and with no more digits
 // behind the point than the currency has.
 func ParseAmount(text, currency string) (apd.Decimal, error) {
-	if err := checkCurrency(currency); err != nil {
+	if err := CheckCurrency(currency); err != nil {
 		return apd.Decimal{}, err
 	}
 	d, err := parseDecimal(text)

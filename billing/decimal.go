@@ -33,8 +33,10 @@ var errDecimal = errors.New("is no decimal number")
 func parseDecimal(text string) (apd.Decimal, error) {
 	whole, fraction, point := strings.Cut(text, ".")
 	switch {
+	case text == "":
+		return apd.Decimal{}, errors.New("is needed: digits, as in 0.04")
 	case strings.HasPrefix(text, "-") && text != "-":
-		return apd.Decimal{}, fmt.Errorf("%.40q is negative", text)
+		return apd.Decimal{}, fmt.Errorf("%.40q is negative: want 0 or more", text)
 	case !digits(whole), point && !digits(fraction):
 		return apd.Decimal{}, fmt.Errorf("%.40q %w: want digits, as in 0.04", text, errDecimal)
 	case len(whole) > maxWhole:

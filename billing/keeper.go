@@ -164,20 +164,27 @@ func (k *Keeper) Balance(ctx context.Context, t tenancy.TenantID) (Budget, *Bala
 	if err != nil {
 		return b, nil, err
 	}
+	is, err := k.balance(ctx, t, &b, ups)
+	return b, is, err
+}
+
+// balance is where a tenant stands now by a budget and what was paid.
+func (k *Keeper) balance(ctx context.Context, t tenancy.TenantID, b *Budget, ups []TopUp) (*Balance, error) {
 	now := k.now()
 	is := &Balance{Month: MonthOf(now), Currency: b.Currency}
-	if is.Available, err = k.available(ctx, t, &b, ups, is.Month); err != nil {
-		return b, nil, err
+	var err error
+	if is.Available, err = k.available(ctx, t, b, ups, is.Month); err != nil {
+		return nil, err
 	}
 	spent, forecast, err := k.spending.month(ctx, t, b.Currency, now)
 	if err != nil {
-		return b, nil, fmt.Errorf("what tenant %s has spent: %w", t, err)
+		return nil, fmt.Errorf("what tenant %s has spent: %w", t, err)
 	}
 	is.Spent = spent
 	if now.Sub(is.Month.Begin()) >= forecastAfter {
 		is.Forecast = &forecast
 	}
-	return b, is, nil
+	return is, nil
 }
 
 // available is what there is to spend in a month.

@@ -93,7 +93,7 @@ func (k *Keeper) told(t *testing.T) string {
 
 func mustSet(t *testing.T, k *Keeper, b Budget) {
 	t.Helper()
-	if err := k.store.SetBudget(t.Context(), "t-acme", b); err != nil {
+	if _, err := k.store.SetBudget(t.Context(), "t-acme", b, nil); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -210,7 +210,8 @@ func TestPrepaid(t *testing.T) {
 	k, instances, c := newKeeper(t, records)
 	ctx := t.Context()
 	top := func(id, amount string) error {
-		return k.store.TopUp(ctx, "t-acme", "EUR", TopUp{ID: id, Amount: amount, At: c.at})
+		_, err := k.store.TopUp(ctx, "t-acme", "EUR", TopUp{ID: id, Amount: amount, At: c.at})
+		return err
 	}
 	c.at = at(t, "2026-11-05T10:00:00Z")
 	if err := top("one", "10.00"); !errors.Is(err, ErrNotPrepaid) {
@@ -236,7 +237,7 @@ func TestPrepaid(t *testing.T) {
 	if err := top("one", "11.00"); !errors.Is(err, ErrTaken) {
 		t.Errorf("the same id with another amount: %v", err)
 	}
-	if err := k.store.TopUp(ctx, "t-acme", "USD", TopUp{ID: "two", Amount: "1"}); !errors.Is(err, ErrNotPrepaid) {
+	if _, err := k.store.TopUp(ctx, "t-acme", "USD", TopUp{ID: "two", Amount: "1"}); !errors.Is(err, ErrNotPrepaid) {
 		t.Errorf("of another currency: %v", err)
 	}
 	left := func(when, want, restrained string) {

@@ -88,7 +88,7 @@ func (ms *mistakes) note(path string, err error) {
 // Book reads prices, or says everything that is wrong with them.
 func (p *Prices) Book() (*Book, []Mistake) {
 	b, wrong := &Book{Currency: p.Currency}, mistakes{}
-	if err := checkCurrency(p.Currency); err != nil {
+	if err := CheckCurrency(p.Currency); err != nil {
 		wrong.note("currency", err)
 	} else if b.minimum = zero(p.Currency); p.Minimum != "" {
 		minimum, err := ParseAmount(p.Minimum, p.Currency)

@@ -19,7 +19,7 @@ func TestBadPrices(t *testing.T) {
 		path, text string
 	}{
 		"not a decimal":       {func(p *Prices) { p.Meters[0].Price = "cheap" }, "meters[0].price", `"cheap" is no decimal number`},
-		"empty":               {func(p *Prices) { p.Meters[0].Price = "" }, "meters[0].price", "is no decimal number"},
+		"empty":               {func(p *Prices) { p.Meters[0].Price = "" }, "meters[0].price", "is needed"},
 		"comma":               {func(p *Prices) { p.Meters[0].Price = "0,04" }, "meters[0].price", "is no decimal number"},
 		"point alone":         {func(p *Prices) { p.Meters[0].Price = "." }, "meters[0].price", "is no decimal number"},
 		"nothing before":      {func(p *Prices) { p.Meters[0].Price = ".5" }, "meters[0].price", "is no decimal number"},
@@ -37,7 +37,7 @@ func TestBadPrices(t *testing.T) {
 		"unit":                {func(p *Prices) { p.Meters[0].Unit = "MiB" }, "meters[0].unit", `"MiB" is no unit of produce_bytes: want GiB or GB`},
 		"unit of another":     {func(p *Prices) { p.Meters[0].Unit = "Hours" }, "meters[0].unit", "want GiB or GB"},
 		"currency":            {func(p *Prices) { p.Currency = "BTC" }, "currency", "is no currency"},
-		"no currency":         {func(p *Prices) { p.Currency = "" }, "currency", "is no currency"},
+		"no currency":         {func(p *Prices) { p.Currency = "" }, "currency", "is needed"},
 		"fine minimum":        {func(p *Prices) { p.Minimum = "5.001" }, "minimum", "more than the 2 digits that EUR has"},
 		"negative minimum":    {func(p *Prices) { p.Minimum = "-5" }, "minimum", "is negative"},
 		"reversed tiers":      {func(p *Prices) { p.Meters[0].Tiers = append(p.Meters[0].Tiers, TierPrices{"512", "1"}) }, "meters[0].tiers[1].above", "512 is not above what comes before it (1024)"},

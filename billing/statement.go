@@ -70,7 +70,7 @@ func StatementID(t tenancy.TenantID, m Month, currency string) string {
 func ParseStatementID(id string) (t tenancy.TenantID, m Month, currency string, err error) {
 	bad := fmt.Errorf("statement %.80q is not like t-acme-2026-11-EUR", id)
 	rest := id
-	if i := strings.LastIndexByte(rest, '-'); i >= 0 && checkCurrency(rest[i+1:]) == nil {
+	if i := strings.LastIndexByte(rest, '-'); i >= 0 && CheckCurrency(rest[i+1:]) == nil {
 		rest, currency = rest[:i], rest[i+1:]
 	}
 	at := len(rest) - len(monthForm)

@@ -47,6 +47,8 @@ func eventsKey(t tenancy.TenantID) string { return "weir:{" + string(t) + "}:bud
 var (
 	//go:embed scripts/finalize.lua
 	finalizeLua string
+	//go:embed scripts/setbudget.lua
+	setBudgetLua string
 	//go:embed scripts/raise.lua
 	raiseLua string
 	//go:embed scripts/topup.lua
@@ -62,6 +64,7 @@ type Store struct {
 	rdb                    redis.UniversalClient
 	file                   map[string]Prices
 	finalize, raise, topup *redis.Script
+	setBudget              *redis.Script
 	timeout                time.Duration
 }
 
@@ -72,6 +75,7 @@ func NewStore(rdb redis.UniversalClient, file map[string]Prices) *Store {
 	return &Store{
 		rdb: rdb, file: file, timeout: callTimeout,
 		finalize: redis.NewScript(finalizeLua), raise: redis.NewScript(raiseLua), topup: redis.NewScript(topupLua),
+		setBudget: redis.NewScript(setBudgetLua),
 	}
 }
 

@@ -37,15 +37,19 @@ var (
 	ErrCursor = errors.New("no place in this list")
 )
 
-// Budget reads a tenant's, and its top-ups in the order of time; ErrNotFound if it has none.
+// Budget reads a tenant's, and its top-ups in the order of time; ErrNotFound if it has
+// none, then with the top-ups of the one that it had.
 func (s *Store) Budget(ctx context.Context, t tenancy.TenantID) (b Budget, all []TopUp, err error) {
 	fields, err := s.hash(ctx, budgetKey(t))
 	if err != nil {
 		return b, nil, err
 	}
+	if all, err = topUps(t, fields); err != nil {
+		return b, nil, err
+	}
 	raw, ok := fields[fieldBudget]
 	if !ok {
-		return b, nil, fmt.Errorf("budget of tenant %s: %w", t, ErrNotFound)
+		return b, all, fmt.Errorf("budget of tenant %s: %w", t, ErrNotFound)
 	}
 	if err := json.Unmarshal([]byte(raw), &b); err != nil {
 		return b, nil, fmt.Errorf("budget of tenant %s is broken in redis: %w", t, err)
@@ -53,39 +57,87 @@ func (s *Store) Budget(ctx context.Context, t tenancy.TenantID) (b Budget, all [
 	if wrong := b.Check(); len(wrong) > 0 {
 		return b, nil, fmt.Errorf("budget of tenant %s is broken in redis: %w", t, wrong[0])
 	}
+	return b, all, nil
+}
+
+// topUps are those among the fields of a budget, in the order of time.
+func topUps(t tenancy.TenantID, fields map[string]string) (all []TopUp, err error) {
 	for field, raw := range fields {
 		if !strings.HasPrefix(field, topUpPrefix) {
 			continue
 		}
 		var up TopUp
 		if err := json.Unmarshal([]byte(raw), &up); err != nil {
-			return b, nil, fmt.Errorf("top-up %.80q of tenant %s is broken in redis: %w", field, t, err)
+			return nil, fmt.Errorf("top-up %.80q of tenant %s is broken in redis: %w", field, t, err)
 		}
 		all = append(all, up)
 	}
 	slices.SortFunc(all, func(a, b TopUp) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)) })
-	return b, all, nil
+	return all, nil
 }
 
-// SetBudget replaces a tenant's budget. Top-ups stay. A Mistake if there is one in it.
-func (s *Store) SetBudget(ctx context.Context, t tenancy.TenantID, b Budget) error {
+// SetBudget replaces a tenant's budget; a prepaid one with a top-up (nil: none), both or
+// neither. Top-ups that there were stay; counted is whether this was one of them. A Mistake
+// if there is one in it, ErrTaken, ErrFull.
+func (s *Store) SetBudget(ctx context.Context, t tenancy.TenantID, b Budget, up *TopUp) (counted bool, err error) {
 	if wrong := b.Check(); len(wrong) > 0 {
-		return wrong[0]
+		return false, wrong[0]
 	}
 	raw, err := json.Marshal(b)
 	if err != nil {
-		return fmt.Errorf("budget of tenant %s: %w", t, err)
+		return false, fmt.Errorf("budget of tenant %s: %w", t, err)
 	}
+	args := []any{raw}
+	if up != nil {
+		if b.Mode != ModePrepaid {
+			return false, Mistake{"balance", "only a prepaid budget has one"}
+		}
+		if wrong := up.check("balance.amount", b.Currency); wrong != nil {
+			return false, *wrong
+		}
+		paid, err := json.Marshal(up)
+		if err != nil {
+			return false, fmt.Errorf("top-up of tenant %s: %w", t, err)
+		}
+		args = append(args, up.ID, paid, up.Amount, maxTopUps)
+	}
+	if err := s.budgeted(ctx, t); err != nil {
+		return false, err
+	}
+	answer, err := s.run(ctx, s.setBudget, []string{budgetKey(t)}, args...).Text()
+	if err != nil {
+		return false, fmt.Errorf("writing the budget of tenant %s: %w", t, err)
+	}
+	if up == nil {
+		return false, nil
+	}
+	return s.toppedUp(t, up.ID, answer)
+}
+
+// budgeted puts a tenant among those that have a budget. It comes first: a tenant there
+// that has none does no harm.
+func (s *Store) budgeted(ctx context.Context, t tenancy.TenantID) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	// The set first: a tenant in it that has no budget does no harm.
 	if err := s.rdb.SAdd(ctx, keyBudgets, string(t)).Err(); err != nil {
 		return fmt.Errorf("writing the budget of tenant %s: %w", t, err)
 	}
-	if err := s.rdb.HSet(ctx, budgetKey(t), fieldBudget, raw).Err(); err != nil {
-		return fmt.Errorf("writing the budget of tenant %s: %w", t, err)
-	}
 	return nil
+}
+
+// toppedUp is what a script's answer about a top-up means.
+func (s *Store) toppedUp(t tenancy.TenantID, id, answer string) (counted bool, err error) {
+	switch answer {
+	case "ok":
+		return false, nil
+	case "counted":
+		return true, nil
+	case "missing":
+		return false, fmt.Errorf("tenant %s: %w", t, ErrNotPrepaid)
+	case "full":
+		return false, fmt.Errorf("tenant %s: %w", t, ErrFull)
+	}
+	return false, fmt.Errorf("tenant %s, %.80q: %w", t, id, ErrTaken)
 }
 
 // DeleteBudget removes a tenant's budget; top-ups stay, for there may be one again.
@@ -101,36 +153,29 @@ func (s *Store) DeleteBudget(ctx context.Context, t tenancy.TenantID) error {
 	return nil
 }
 
-// TopUp adds to a prepaid balance. Given again with the same id it changes nothing.
-// ErrNotPrepaid, ErrTaken, ErrFull.
-func (s *Store) TopUp(ctx context.Context, t tenancy.TenantID, currency string, up TopUp) error {
-	amount, err := ParseAmount(up.Amount, currency)
-	if err == nil && amount.IsZero() {
-		err = fmt.Errorf("%.40q is nothing", up.Amount)
-	}
-	if err != nil {
-		return Mistake{"amount", err.Error()}
+// TopUp adds to a prepaid balance. Given again with the same id it changes nothing, and
+// counted is true. ErrNotPrepaid, ErrTaken, ErrFull.
+func (s *Store) TopUp(ctx context.Context, t tenancy.TenantID, currency string, up TopUp) (counted bool, err error) {
+	if wrong := up.check("amount", currency); wrong != nil {
+		return false, *wrong
 	}
 	raw, err := json.Marshal(up)
 	if err != nil {
-		return fmt.Errorf("top-up of tenant %s: %w", t, err)
+		return false, fmt.Errorf("top-up of tenant %s: %w", t, err)
 	}
-	answer, err := s.run(ctx, s.topup, []string{budgetKey(t)}, up.ID, raw, currency, maxTopUps).Text()
-	switch {
-	case err != nil:
-		return fmt.Errorf("writing a top-up of tenant %s: %w", t, err)
-	case answer == "ok":
-		return nil
-	case answer == "missing":
-		return fmt.Errorf("tenant %s, %s: %w", t, currency, ErrNotPrepaid)
-	case answer == "full":
-		return fmt.Errorf("tenant %s: %w", t, ErrFull)
+	answer, err := s.run(ctx, s.topup, []string{budgetKey(t)}, up.ID, raw, currency, maxTopUps, up.Amount).Text()
+	if err != nil {
+		return false, fmt.Errorf("writing a top-up of tenant %s: %w", t, err)
 	}
-	var was TopUp
-	if json.Unmarshal([]byte(answer), &was) == nil && was.Amount == up.Amount {
-		return nil // the same, said again later
+	return s.toppedUp(t, up.ID, answer)
+}
+
+// check says what keeps a top-up from being one of a currency; path is its amount's.
+func (up *TopUp) check(path, currency string) *Mistake {
+	if _, err := ParsePositive(up.Amount, currency); err != nil {
+		return &Mistake{path, err.Error()}
 	}
-	return fmt.Errorf("tenant %s, %.80q: %w", t, up.ID, ErrTaken)
+	return nil
 }
 
 // Budgeted are the tenants that have a budget.

@@ -108,7 +108,7 @@ func (w *world) budgeted(g *gateway, yesterday metering.Hour, cost string) {
 	}
 	tenant := []string{"--tenant", "t-e2e", "--currency", "EUR"}
 	var budget api.Budget
-	w.weirJSON(g, &budget, append([]string{"budget", "set", "1.00", "--mode", "hard"}, tenant...)...)
+	w.weirJSON(g, &budget, append([]string{"budget", "set", "1.00", "--mode", "hard", "--yes"}, tenant...)...)
 	var is api.Balance
 	balance := func() {
 		w.call(g, http.MethodGet, "/v1/tenants/t-e2e/balance", "", http.StatusOK, &is)
@@ -117,7 +117,7 @@ func (w *world) budgeted(g *gateway, yesterday metering.Hour, cost string) {
 	if balance(); is.Spent != cost || is.Restraint != restraint {
 		w.t.Errorf("%+v", is)
 	}
-	w.weirJSON(g, &budget, append([]string{"budget", "set", "--mode", "prepaid"}, tenant...)...)
+	w.weirJSON(g, &budget, append([]string{"budget", "set", "--mode", "prepaid", "--yes"}, tenant...)...)
 	for range 2 { // once
 		var up api.TopUp
 		w.weirJSON(g, &up, append([]string{"budget", "top-up", "10.00", "--id", "payment-1"}, tenant...)...)

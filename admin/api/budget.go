@@ -17,15 +17,43 @@ type SetBudget struct {
 	_ struct{} `additionalProperties:"false"`
 
 	Mode     string `json:"mode" enum:"soft,hard,prepaid"`
-	Currency string `json:"currency" minLength:"3" maxLength:"3" example:"EUR"`
+	Currency string `json:"currency" example:"EUR"`
 	Amount   string `json:"amount,omitempty" maxLength:"32" example:"500.00" doc:"Of a month; not of a prepaid one."`
 	Action   string `json:"action,omitempty" enum:"throttle,stop" doc:"When it is spent; throttle if absent, stop of a prepaid one. Not of a soft one."`
+
+	Balance *AddBalance `json:"balance,omitempty" doc:"What was paid, of a prepaid one: added together with it, or neither is, so that a tenant whose month has cost something already goes on."`
+}
+
+// AddBalance is a first top-up.
+type AddBalance struct {
+	_ struct{} `additionalProperties:"false"`
+
+	ID     string `json:"id" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9._-]+$" patternDescription:"letters, digits, . _ and -" doc:"Of the payment, chosen by the caller: sent again with the same id it counts once." example:"pay-20261122-7"`
+	Amount string `json:"amount" maxLength:"32" example:"100.00"`
+	Note   string `json:"note,omitempty" maxLength:"200"`
 }
 
 // ChangedBudget answers PUT /v1/tenants/{tenant}/budget.
 type ChangedBudget struct {
 	Budget
-	ReadyOn *ReadyOn `json:"ready_on,omitempty" doc:"Where instances were restrained or set free by it; absent if none was."`
+	Balance  *Balance `json:"balance,omitempty" doc:"Where the tenant stands with it, or would; absent if that is not known."`
+	Tightens int      `json:"tightens" doc:"How many instances it restrains that were not, or not as much, before it: at once."`
+	Counted  bool     `json:"counted_before,omitempty" doc:"The top-up was there already, and was not added again."`
+	Warnings []string `json:"warnings,omitempty" doc:"What is allowed and probably not meant, a sentence each."`
+	DryRun   bool     `json:"dry_run" doc:"Nothing was changed."`
+	ReadyOn  *ReadyOn `json:"ready_on,omitempty" doc:"Where instances were restrained or set free by it; absent if none was."`
+}
+
+// TenantBudget is a budget, and where its tenant stands.
+type TenantBudget struct {
+	Budget
+	Balance *Balance `json:"balance" doc:"Without top-ups; null if it is not known now."`
+}
+
+// Budgets is a page of GET /v1/budgets, in order of tenants.
+type Budgets struct {
+	Items []TenantBudget `json:"items" nullable:"false"`
+	Next  *string        `json:"next" doc:"Pass as ?after= for the next page; null at the end."`
 }
 
 // Balance answers GET /v1/tenants/{tenant}/balance. Amounts are in the budget's currency.
@@ -38,7 +66,10 @@ type Balance struct {
 	Spent     string  `json:"spent" example:"123.45" doc:"In this month, up to now."`
 	Left      string  `json:"left" example:"376.55" doc:"Less than 0 if more was spent."`
 	Forecast  string  `json:"forecast,omitempty" example:"401.10" doc:"What will be spent when the month is over; absent on its first day."`
-	Restraint string  `json:"restraint,omitempty" enum:"throttle,stop" doc:"In force, or about to be, because it is spent."`
+	Restraint string  `json:"restraint,omitempty" enum:"throttle,stop" doc:"In force, because it is spent; absent if none is."`
+	Next      string  `json:"next_restraint,omitempty" enum:"none,throttle,stop" doc:"What is in force of all instances after the next look, within a minute; absent if that is so already. After a dry run: what would be, at once."`
+	Instances int     `json:"instances" doc:"How many the tenant has."`
+	Held      int     `json:"restrained" doc:"How many of them are restrained now."`
 	TopUps    []TopUp `json:"top_ups,omitempty" doc:"The newest of a prepaid budget, at most 100, newest first."`
 }
 
@@ -55,7 +86,7 @@ type AddTopUp struct {
 	_ struct{} `additionalProperties:"false"`
 
 	ID       string `json:"id" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9._-]+$" patternDescription:"letters, digits, . _ and -" doc:"Of the payment, chosen by the caller: sent again with the same id it counts once." example:"pay-20261122-7"`
-	Currency string `json:"currency" minLength:"3" maxLength:"3" example:"EUR"`
+	Currency string `json:"currency" example:"EUR"`
 	Amount   string `json:"amount" maxLength:"32" example:"100.00"`
 	Note     string `json:"note,omitempty" maxLength:"200"`
 }
@@ -63,6 +94,7 @@ type AddTopUp struct {
 // ChangedBalance answers POST /v1/tenants/{tenant}/balance.
 type ChangedBalance struct {
 	Balance
+	Counted bool     `json:"counted_before,omitempty" doc:"The top-up was there already, and was not added again."`
 	ReadyOn *ReadyOn `json:"ready_on,omitempty" doc:"Where instances were set free by it; absent if none was."`
 }
 

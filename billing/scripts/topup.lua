@@ -1,12 +1,14 @@
 -- Adds to a prepaid balance, once for each id.
 -- KEYS: budget: "budget" -> budget, "topup <id>" -> top-up
--- ARGV: 1 id, 2 the top-up, JSON, 3 currency that the budget must have, 4 how many top-ups there may be
--- Returns "ok", "missing" without a prepaid budget in that currency, "full", or the top-up that has the id.
+-- ARGV: 1 id, 2 the top-up, JSON, 3 currency that the budget must have, 4 how many top-ups there may be,
+--       5 its amount
+-- Returns "ok", "missing" without a prepaid budget in that currency, "counted" if it was
+-- there, "taken" if another one has its id, "full".
 local field = 'topup ' .. ARGV[1]
 local was = redis.call('HGET', KEYS[1], field)
 if was then
-  if was == ARGV[2] then return 'ok' end
-  return was
+  if cjson.decode(was)['amount'] ~= ARGV[5] then return 'taken' end
+  return 'counted'
 end
 local raw = redis.call('HGET', KEYS[1], 'budget')
 if not raw then return 'missing' end

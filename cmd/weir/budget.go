@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 )
 
 type budgetCmds struct {
+	List   budgetListCmd   `cmd:"" help:"List the budgets of tenants, and where they stand."`
 	Get    budgetGetCmd    `cmd:"" help:"Show a tenant's budget, what is spent of it, and which thresholds were crossed."`
 	Set    budgetSetCmd    `cmd:"" help:"Set what a tenant may spend, and what happens then."`
 	TopUp  budgetTopUpCmd  `cmd:"" name:"top-up" help:"Add to a prepaid budget."`
@@ -94,7 +97,7 @@ func (b *budgetShown) print(e *env) error {
 		{"Left", is.Left},
 		{"Forecast", cmp.Or(is.Forecast, "-")},
 		{"When spent", then},
-		{"In force", cmp.Or(is.Restraint, "-")},
+		{"In force", inForce(is)},
 	}
 	if err := printFields(e.out, fields); err != nil || len(b.Events) == 0 {
 		return err
@@ -106,34 +109,29 @@ func (b *budgetShown) print(e *env) error {
 		if what != "forecast" {
 			what += " %"
 		}
-		rows = append(rows, []string{ev.At.UTC().Format(time.RFC3339), ev.Month, what, ev.Spent, ev.Available})
+		rows = append(rows, []string{ev.At.UTC().Format(time.RFC3339), ev.Month, what, ev.Spent, ev.Available + " " + ev.Currency, ev.Mode})
 	}
-	return printTable(e.out, []string{"CROSSED", "MONTH", "THRESHOLD", "SPENT", "OF"}, rows)
+	return printTable(e.out, []string{"CROSSED", "MONTH", "THRESHOLD", "SPENT", "OF", "MODE THEN"}, rows)
 }
 
-type budgetSetCmd struct {
-	ofTenant
-	Amount   string `arg:"" optional:"" help:"Of a month, as 500.00; not of a prepaid one."`
-	Currency string `help:"As EUR; what is priced in others does not count." required:"" placeholder:"CODE"`
-	Mode     string `help:"soft: tell. hard: act when it is spent, until the month ends. prepaid: act when the balance is spent." enum:"soft,hard,prepaid" default:"soft"`
-	Action   string `help:"throttle (64 KiB/s each way, of each instance) or stop (no connections). Default: throttle of a hard one, stop of a prepaid one." placeholder:"ACTION"`
+// inForce is what a budget does to instances, and will do at the next look.
+func inForce(is api.Balance) string {
+	text := cmp.Or(is.Restraint, "-")
+	if is.Restraint != "" {
+		text += fmt.Sprintf(", %d of %s", is.Held, instances(is.Instances))
+	}
+	if is.Next != "" {
+		text += fmt.Sprintf("; at the next look, within a minute: %s, all of %s", is.Next, instances(is.Instances))
+	}
+	return text
 }
 
-func (c *budgetSetCmd) Run(ctx context.Context, e *env) error {
-	cl, err := e.client()
-	if err != nil {
-		return err
+// instances is a number of them in words.
+func instances(n int) string {
+	if n == 1 {
+		return "1 instance"
 	}
-	path, err := c.path(cl, "/budget")
-	if err != nil {
-		return err
-	}
-	var did api.ChangedBudget
-	body := api.SetBudget{Mode: c.Mode, Currency: c.Currency, Amount: c.Amount, Action: c.Action}
-	if err := cl.call(ctx, http.MethodPut, path, body, &did); err != nil {
-		return err
-	}
-	return e.done(did.Tenant, did, "the budget of "+did.Tenant+" is set")
+	return strconv.Itoa(n) + " instances"
 }
 
 type budgetTopUpCmd struct {
@@ -158,7 +156,11 @@ func (c *budgetTopUpCmd) Run(ctx context.Context, e *env) error {
 	if err := cl.call(ctx, http.MethodPost, path, body, &did); err != nil {
 		return err
 	}
-	return e.done(did.Tenant, did, did.Tenant+" has "+did.Left+" "+did.Currency+" left")
+	text := did.Tenant + " has " + did.Left + " " + did.Currency + " left"
+	if did.Counted {
+		text = c.ID + " was counted already: " + text
+	}
+	return e.done(did.Tenant, did, text)
 }
 
 type budgetDeleteCmd struct{ ofTenant }
