@@ -52,15 +52,22 @@ func (s *server) budgetFailed(ctx context.Context, err error, t tenancy.TenantID
 	case errors.Is(err, billing.ErrNotFound):
 		return problem(codeBudgetNotFound, "Tenant %s has no budget.", t)
 	case errors.Is(err, billing.ErrNotPrepaid):
-		return problem(codeNotPrepaid, "Tenant %s has no prepaid budget in that currency.", t)
+		return seeBudget(t, problem(codeNotPrepaid, "Tenant %s has no prepaid budget in that currency.", t))
 	case errors.Is(err, billing.ErrTaken):
-		return problem(codeTopUpTaken, "Tenant %s has another top-up of that id.", t)
+		return seeBudget(t, problem(codeTopUpTaken, "Tenant %s has another top-up of that id.", t))
 	case errors.Is(err, billing.ErrFull):
 		return problem(codeTopUpsFull, "Tenant %s has as many top-ups as it may have.", t)
 	case errors.As(err, &wrong):
 		return invalid(bodyMistakes([]billing.Mistake{wrong})...)
 	}
 	return s.unavailable(ctx, err)
+}
+
+// seeBudget proposes to look at the budget of that very tenant: of an operator,
+// the command would show its own.
+func seeBudget(t tenancy.TenantID, p *api.Problem) *api.Problem {
+	p.Try = "weir budget get --tenant " + string(t)
+	return p
 }
 
 // restrained puts in force what follows from a changed budget. Failing is no failure of

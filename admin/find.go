@@ -37,7 +37,10 @@ func (s *server) find(ctx context.Context, p InstancePath) (tenancy.Instance, er
 	case err != nil && !errors.Is(err, tenancy.ErrNotFound):
 		return tenancy.Instance{}, s.unavailable(ctx, err)
 	}
-	if t == "" {
+	switch {
+	case t == "" && tenancy.IsDrawnID(p.Instance): // deleted: nobody else's name in its place
+		return tenancy.Instance{}, noInstance(p)
+	case t == "":
 		return s.anywhere(ctx, in, p.Instance)
 	}
 	in, err = s.byName(ctx, t, p.Instance)

@@ -29,6 +29,7 @@ func TestFindInstance(t *testing.T) {
 	f.named("t-beta", "i-c", "i-aaaaaaaa")   // its name is another's id
 	f.named("t-acme", "i-aaaaaaaa", "other") // which nobody would choose for a name
 	f.named("t-dev", "i-e", "mine")
+	f.named("t-beta", "i-f", "i-bbbbbbbb") // its name may be that of a deleted one's id
 
 	operator, anywhere := f.token("t-dev", "operator"), f.token("", "operator")
 	acme := f.token("t-acme", "tenant-admin")
@@ -51,6 +52,8 @@ func TestFindInstance(t *testing.T) {
 		{"operator", operator, "bills", "t-acme", "i-b"},
 		{"operator", operator, "i-aaaaaaaa", "", "i-aaaaaaaa"},
 		{"operator", operator, "i-aaaaaaaa", "t-beta", "i-c"},
+		{"operator", operator, "i-bbbbbbbb", "", "instance-not-found"},
+		{"operator", operator, "i-bbbbbbbb", "t-beta", "i-f"},
 		{"operator", operator, "nothing", "", "instance-not-found"},
 		{"operator", operator, "No-Name", "", "instance-not-found"},
 		{"operator of no tenant", anywhere, "mine", "", "i-e"},
@@ -181,5 +184,26 @@ func TestTriedInstances(t *testing.T) {
 		if p := f.do(token, http.MethodPut, "/v1/instances/orders/quotas", body).problem(t); p.Try != want {
 			t.Errorf("%q, want %q: %s", p.Try, want, p.Detail)
 		}
+	}
+}
+
+// A name that was the id of an instance, now deleted, may mean the usage of either.
+func TestUsageOfANamesake(t *testing.T) {
+	f, _ := metered(t)
+	f.named("t-beta", "i-n", "orders") // t-acme has the id
+	f.delete("orders")
+	for query, want := range map[string]int{
+		"instance=orders":               http.StatusConflict,
+		"instance=orders&tenant=t-acme": http.StatusOK,
+		"instance=orders&tenant=t-beta": http.StatusOK,
+		"instance=i-n":                  http.StatusOK,
+	} {
+		a := f.do(f.token("t-beta", "operator"), http.MethodGet, "/v1/usage?from=2026-11-22&"+query, nil)
+		if a.status != want {
+			t.Errorf("%s: %d %s", query, a.status, a.body)
+		}
+	}
+	if a := f.do(f.token("t-beta", "viewer"), http.MethodGet, "/v1/usage?instance=orders", nil); a.status != http.StatusOK {
+		t.Errorf("of its own: %d %s", a.status, a.body)
 	}
 }

@@ -40,6 +40,8 @@ func (s *server) used(ctx context.Context, t tenancy.TenantID, name string) (ten
 	i, err := s.find(ctx, InstancePath{Instance: name, Tenant: string(t)})
 	var p *api.Problem
 	switch {
+	case err == nil && t == "" && string(i.ID) != name:
+		return i.ID, s.onlyOne(ctx, i, name)
 	case err == nil:
 		return i.ID, nil
 	case err != nil && !(errors.As(err, &p) && p.Code == string(codeInstanceNotFound)):
@@ -67,6 +69,23 @@ func (s *server) used(ctx context.Context, t tenancy.TenantID, name string) (ten
 		return "", notFound
 	}
 	return id, nil
+}
+
+// onlyOne refuses the name of an instance that was another's id, now deleted: whose
+// usage is meant, nobody can tell.
+func (s *server) onlyOne(ctx context.Context, i tenancy.Instance, name string) error {
+	id, err := tenancy.ParseInstanceID(name)
+	if err != nil {
+		return nil
+	}
+	gone, err := s.cfg.Store.Instance(ctx, id)
+	switch {
+	case errors.Is(err, tenancy.ErrNotFound):
+		return nil
+	case err != nil:
+		return s.unavailable(ctx, err)
+	}
+	return ambiguous(map[tenancy.InstanceID]tenancy.TenantID{i.ID: i.Tenant, gone.ID: gone.Tenant}, name)
 }
 
 // anyUsage is whether anything is kept of somebody, sealed or not, whenever it was used.
