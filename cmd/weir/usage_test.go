@@ -256,19 +256,20 @@ func TestUsageTable(t *testing.T) {
 	at := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
 	alice, others := "alice", ""
 	all := api.Usage{SealedUntil: &at, Items: []api.UsageItem{
-		{Instance: "orders", Start: at, User: &alice, Sealed: true, Meters: map[string]string{"produce_bytes": "123456789012345678901"}},
-		{Instance: "orders", Start: at, User: &others, Meters: map[string]string{"produce_bytes": "4"}},
+		{Instance: "i-a", Name: "orders", Start: at, User: &alice, Sealed: true, Meters: map[string]string{"produce_bytes": "123456789012345678901"}},
+		{Instance: "i-b", Start: at, User: &others, Meters: map[string]string{"produce_bytes": "4"}},
 	}}
 	var out bytes.Buffer
 	c := usageGetCmd{GroupBy: "user", Meters: []string{"produce_bytes"}}
 	if err := c.print(&env{out: &out}, all); err != nil {
 		t.Fatal(err)
 	}
-	want := `INSTANCE  USER      FROM           PRODUCE BYTES          STATE
-orders    alice     2026-11-22T00  123456789012345678901  sealed
-orders    (others)  2026-11-22T00  4                      open
+	want := `INSTANCE  NAME    USER      FROM           PRODUCE BYTES          STATE
+i-a       orders  alice     2026-11-22T00  123456789012345678901  sealed
+i-b       -       (others)  2026-11-22T00  4                      open
 
 sealed until 2026-11-22T00:00:00Z; times are UTC
+open: more is being counted, and shown up to 2 s late
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Error(diff)
