@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -270,16 +271,100 @@ func TestPlanPrices(t *testing.T) {
 	if a := f.do(operator, http.MethodPut, "/v1/plans/none/prices", prices("2026-12", "0.2")); a.problem(t).Code != "plan-not-found" {
 		t.Errorf("%s", a.body)
 	}
-	all := decodeAs[api.PricesOfPlan](t, f.do(operator, http.MethodPut, path, prices("2026-12", "0.2")))
+	all := decodeAs[api.ChangedPrices](t, f.do(operator, http.MethodPut, path, prices("2026-12", "0.2")))
 	if len(all.Items) != 1 || *all.Items[0].From != "2026-12" || all.Items[0].Meters[0].Tiers[0].Above != "10" {
 		t.Errorf("%+v", all)
 	}
-	all = decodeAs[api.PricesOfPlan](t, f.do(operator, http.MethodPut, path, strings.Replace(prices("2026-12", "0.3"), `"from":"2026-12",`, "", 1)))
+	all = decodeAs[api.ChangedPrices](t, f.do(operator, http.MethodPut, path, strings.Replace(prices("2026-12", "0.3"), `"from":"2026-12",`, "", 1)))
 	if len(all.Items) != 2 || *all.Items[0].From != "2026-11" || all.Items[0].Meters[0].Price != "0.3" || *all.Items[1].From != "2026-12" {
 		t.Errorf("%+v", all)
 	}
 	plans := decodeAs[api.Plans](t, f.do(own, http.MethodGet, "/v1/plans", nil))
 	if plans.Items[0].Prices == nil || plans.Items[0].Prices.Currency != "EUR" || plans.Items[1].Prices == nil || plans.Items[1].Prices.Meters[0].Price != "0.3" {
 		t.Errorf("%+v", plans)
+	}
+}
+
+// TestPricesTakenBack: unset, those of the file count again, from the month that is asked
+// for on; a dry run says so and changes nothing.
+func TestPricesTakenBack(t *testing.T) {
+	f := newFixture(t)
+	var said atomic.Int64 // each change is at a moment of its own
+	f.cfg.Now = func() time.Time { return usageNow.Add(time.Duration(said.Add(1)) * time.Microsecond) }
+	f.start()
+	f.create("t-acme", "orders") // on standard, whose file says 0.04 EUR
+	operator := f.token("", "operator")
+	say := func(a answer) string {
+		t.Helper()
+		all := decodeAs[api.ChangedPrices](t, a)
+		var text strings.Builder
+		text.WriteString(fmt.Sprintf("%s %t %d %t:", all.ChangedFrom, all.Reprices, all.Instances, all.DryRun))
+		for _, p := range all.Items {
+			from, price := "file", "-"
+			if p.From != nil {
+				from = *p.From
+			}
+			if len(p.Meters) > 0 {
+				price = p.Meters[0].Price
+			}
+			text.WriteString(fmt.Sprintf(" %s %s%s %t", from, price, p.Currency, p.Unset))
+		}
+		return text.String()
+	}
+	set := func(plan, from, price string) string {
+		return say(f.do(operator, http.MethodPut, "/v1/plans/"+plan+"/prices", fmt.Sprintf(`{"from":%q,"currency":"USD","meters":[{"meter":"requests","unit":"1M","price":%q}]}`, from, price)))
+	}
+	unset := func(plan, query string) string {
+		return say(f.do(operator, http.MethodDelete, "/v1/plans/"+plan+"/prices?"+query, nil))
+	}
+	for i, step := range []struct{ got, want string }{
+		{set("standard", "2026-11", "1"), "2026-11 true 1 false: 2026-11 1USD false"},
+		{set("standard", "2027-01", "2"), "2027-01 false 1 false: 2026-11 1USD false 2027-01 2USD false"},
+		{unset("standard", "from=2026-12&dry_run=true"), "2026-12 false 1 true: 2026-11 1USD false 2026-12 0.04EUR true 2027-01 2USD false"},
+		{unset("standard", "dry_run=true"), "2026-11 true 1 true: file 0.04EUR false 2027-01 2USD false"},
+		{unset("standard", "from=2026-12"), "2026-12 false 1 false: 2026-11 1USD false 2026-12 0.04EUR true 2027-01 2USD false"},
+		{unset("standard", ""), "2026-11 true 1 false: file 0.04EUR false 2026-12 0.04EUR true 2027-01 2USD false"},
+		{set("large", "2026-11", "3"), "2026-11 true 0 false: 2026-11 3USD false"},
+		{unset("large", "from=2026-12"), "2026-12 false 0 false: 2026-11 3USD false 2026-12 - true"},
+		{unset("large", ""), "2026-11 true 0 false: 2026-12 - true"},
+	} {
+		if step.got != step.want {
+			t.Errorf("%d: %s, want %s", i, step.got, step.want)
+		}
+	}
+	for query, code := range map[string]string{"from=2026-10": "validation-failed", "from=soon": "validation-failed"} {
+		if a := f.do(operator, http.MethodDelete, "/v1/plans/large/prices?"+query, nil); a.problem(t).Code != code {
+			t.Errorf("%s: %s", query, a.body)
+		}
+	}
+	// What was used on a plan without prices is not billed, that on the other one is.
+	f.billed.add(t, "t-acme", "orders", "2026-11-10T10", "large", "", 201<<30)
+	f.billed.add(t, "t-acme", "orders", "2026-11-10T11", "standard", "", 11<<30)
+	list := decodeAs[api.Statements](t, f.do(operator, http.MethodGet, "/v1/statements?tenant=t-acme&month=2026-11", nil))
+	if len(list.Items) != 1 || list.Items[0].Currency != "EUR" || list.Items[0].Total != "0.40" {
+		t.Errorf("%+v", list)
+	}
+}
+
+func TestNoSuchPlan(t *testing.T) {
+	f := billed(t)
+	f.create("t-acme", "orders")
+	operator := f.token("", "operator")
+	for _, c := range []struct{ method, path, body string }{
+		{http.MethodGet, "/v1/plans/gold", ""},
+		{http.MethodGet, "/v1/plans/gold/prices", ""},
+		{http.MethodPatch, "/v1/plans/gold", `{"limits":{}}`},
+		{http.MethodPost, "/v1/instances", `{"name":"new","tenant":"t-acme","plan":"gold"}`},
+		{http.MethodPatch, "/v1/instances/orders", `{"plan":"gold"}`},
+		{http.MethodPatch, "/v1/instances/orders?dry_run=true", `{"plan":"gold"}`},
+	} {
+		var body any
+		if c.body != "" {
+			body = c.body
+		}
+		p := f.do(operator, c.method, c.path, body).problem(t)
+		if p.Code != "plan-not-found" || p.Detail != `There is no plan "gold"; there is: standard, large.` {
+			t.Errorf("%s %s: %+v", c.method, c.path, p)
+		}
 	}
 }

@@ -69,13 +69,6 @@ func (s *server) register(mux *http.ServeMux) ([]byte, error) {
 	s.billingRoutes(a)
 
 	schemas := a.OpenAPI().Components.Schemas.Map()
-	for _, body := range []string{"CreateInstance", "ChangeInstance"} {
-		plan := schemas[body].Properties["plan"]
-		for _, p := range s.cfg.Plans {
-			plan.Enum = append(plan.Enum, p)
-		}
-		plan.PrecomputeMessages()
-	}
 	delete(schemas, "ErrorModel") // huma's own problem, which asProblem replaces
 	delete(schemas, "ErrorDetail")
 	return json.MarshalIndent(a.OpenAPI(), "", "  ")

@@ -107,6 +107,10 @@ func (s *server) planned(ctx context.Context, b api.CreateInstance) (tenancy.Ins
 	if !c.owns(tenant) {
 		return tenancy.Instance{}, problem(codeTenantNotFound, "There is no tenant %.80q.", tenant)
 	}
+	plan := cmp.Or(b.Plan, s.cfg.Plans[0])
+	if err := s.planThere(plan); err != nil {
+		return tenancy.Instance{}, err
+	}
 	cluster, err := tenancy.NewClusterID(s.cfg.Rand)
 	if err != nil {
 		return tenancy.Instance{}, err
@@ -115,7 +119,7 @@ func (s *server) planned(ctx context.Context, b api.CreateInstance) (tenancy.Ins
 		ID:        tenancy.InstanceID(b.ID),
 		Name:      cmp.Or(b.Name, b.ID),
 		Tenant:    tenant,
-		Plan:      cmp.Or(b.Plan, s.cfg.Plans[0]),
+		Plan:      plan,
 		Pool:      s.cfg.DefaultPool,
 		State:     tenancy.StateActive,
 		ClusterID: cluster,

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -74,8 +73,8 @@ func (s *server) getPlan(ctx context.Context, in *PlanPath) (*planOutput, error)
 
 // plan is what a plan bounds, and what of that was set.
 func (s *server) plan(ctx context.Context, name string) (bounds, tenancy.Limits, error) {
-	if !s.hasPlan(name) {
-		return nil, nil, problem(codePlanNotFound, "There is no plan %.80q, but %s.", name, strings.Join(s.cfg.Plans, ", "))
+	if err := s.planThere(name); err != nil {
+		return nil, nil, err
 	}
 	all, err := s.cfg.Store.PlanLimits(ctx)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 func (s *server) priceRoutes(a huma.API) {
 	const path = "/v1/plans/{plan}/prices"
 	route(a, "get-prices", plansRead, http.MethodGet, path, http.StatusOK, s.getPrices)
+	route(a, "unset-prices", plansWrite, http.MethodDelete, path, http.StatusOK, s.unsetPrices)
 	route(a, "set-prices", plansWrite, http.MethodPut, path, http.StatusOK, s.setPrices)
 }
 
@@ -30,7 +31,7 @@ func (s *server) getPrices(ctx context.Context, in *PlanPath) (*pricesOutput, er
 
 func (s *server) planThere(name string) error {
 	if !s.hasPlan(name) {
-		return problem(codePlanNotFound, "There is no plan %.80q, but %s.", name, strings.Join(s.cfg.Plans, ", "))
+		return problem(codePlanNotFound, "There is no plan %.80q; there is: %s.", name, strings.Join(s.cfg.Plans, ", "))
 	}
 	return nil
 }
@@ -40,20 +41,30 @@ func (s *server) pricesOf(ctx context.Context, plan string) (*pricesOutput, erro
 	if err != nil {
 		return nil, s.unavailable(ctx, err)
 	}
-	out := &pricesOutput{Body: api.PricesOfPlan{Plan: plan, Items: []api.PlanPrices{}}}
+	return &pricesOutput{Body: s.viewPricesOf(plan, all)}, nil
+}
+
+func (s *server) viewPricesOf(plan string, all *billing.PriceList) api.PricesOfPlan {
+	out := api.PricesOfPlan{Plan: plan, Items: []api.PlanPrices{}}
 	for _, p := range all.Plan(plan, billing.MonthOf(s.cfg.Now())) {
-		view := api.PlanPrices{Prices: viewPrices(p.Prices)}
+		view := api.PlanPrices{Prices: viewPrices(p.Prices), Unset: p.Unset}
 		if p.From != 0 {
 			from := p.From.String()
 			view.From = &from
 		}
-		out.Body.Items = append(out.Body.Items, view)
+		out.Items = append(out.Items, view)
 	}
-	return out, nil
+	return out
+}
+
+// PricesDryRun is exported for the same reason as ListInput.
+type PricesDryRun struct {
+	DryRun bool `query:"dry_run" doc:"Change nothing; say what prices there would be."`
 }
 
 type setPricesInput struct {
 	PlanPath
+	PricesDryRun
 	Body api.SetPrices
 }
 
@@ -77,27 +88,66 @@ func bodyMistakes(wrong []billing.Mistake) (all []api.FieldError) {
 	return all
 }
 
+type changedPricesOutput struct{ Body api.ChangedPrices }
+
 // setPrices answers when they are in force: whoever rates reads them from the store.
-func (s *server) setPrices(ctx context.Context, in *setPricesInput) (*pricesOutput, error) {
-	if err := s.planThere(in.Plan); err != nil {
+func (s *server) setPrices(ctx context.Context, in *setPricesInput) (*changedPricesOutput, error) {
+	prices := storedPrices(in.Body.Prices)
+	return s.changePrices(ctx, in.Plan, "body.from", in.Body.From, in.DryRun, &prices)
+}
+
+type unsetPricesInput struct {
+	PlanPath
+	PricesDryRun
+	From string `query:"from" maxLength:"40" doc:"The month from which on the gateway's file counts again; this one if absent." example:"2026-12"`
+}
+
+// unsetPrices makes those of the file count again, until a later month that has its own.
+func (s *server) unsetPrices(ctx context.Context, in *unsetPricesInput) (*changedPricesOutput, error) {
+	return s.changePrices(ctx, in.Plan, "query.from", in.From, in.DryRun, nil)
+}
+
+// changePrices sets prices from a month on ("": the present one); nil: those of the file.
+// at is where a request says the month.
+func (s *server) changePrices(ctx context.Context, plan, at, month string, dry bool, prices *billing.Prices) (*changedPricesOutput, error) {
+	if err := s.planThere(plan); err != nil {
 		return nil, err
 	}
 	now := s.cfg.Now()
-	from := billing.MonthOf(now)
-	if in.Body.From != "" {
-		var err error
-		if from, err = billing.ParseMonth(in.Body.From); err != nil {
-			return nil, invalid(api.FieldError{Location: "body.from", Message: err.Error()})
+	from, err := billing.MonthOf(now), error(nil)
+	if month != "" {
+		if from, err = billing.ParseMonth(month); err == nil {
+			err = billing.CheckFrom(from, now)
+		}
+		if err != nil {
+			return nil, invalid(api.FieldError{Location: at, Message: err.Error()})
 		}
 	}
+	store := s.cfg.Billing.Store
+	switch {
+	case dry:
+	case prices == nil:
+		err = store.UnsetPrices(ctx, plan, from, now)
+	default:
+		err = store.SetPrices(ctx, plan, from, *prices, now)
+	}
 	var wrong billing.Mistake
-	err := s.cfg.Billing.Store.SetPrices(ctx, in.Plan, from, storedPrices(in.Body.Prices), now)
 	if errors.As(err, &wrong) {
 		return nil, invalid(bodyMistakes([]billing.Mistake{wrong})...)
 	} else if err != nil {
 		return nil, s.unavailable(ctx, err)
 	}
-	return s.pricesOf(ctx, in.Plan)
+	all, err := store.Prices(ctx)
+	if err != nil {
+		return nil, s.unavailable(ctx, err)
+	}
+	if dry {
+		all.Say(plan, from, prices, now)
+	}
+	return &changedPricesOutput{Body: api.ChangedPrices{
+		PricesOfPlan: s.viewPricesOf(plan, all), ChangedFrom: from.String(), Reprices: from == billing.MonthOf(now),
+		Instances: s.planCounts(ctx)[plan], DryRun: dry,
+	}}, nil
 }
 
 // planPrices are those of each plan in this month.

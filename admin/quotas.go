@@ -252,6 +252,9 @@ type changedInstanceOutput struct {
 // force, on open connections too.
 func (s *server) changeInstance(ctx context.Context, in *changeInstanceInput) (*changedInstanceOutput, error) {
 	i, err := s.findLive(ctx, in.InstancePath)
+	if err == nil {
+		err = s.planThere(in.Body.Plan)
+	}
 	if err != nil {
 		return nil, err
 	}

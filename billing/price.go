@@ -1,6 +1,7 @@
 package billing
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -119,6 +120,10 @@ func (p *Prices) Book() (*Book, []Mistake) {
 func (p *MeterPrices) book(at string, wrong *mistakes) (b meterBook, ok bool) {
 	before := len(*wrong)
 	var err error
+	if p.Meter == "" {
+		wrong.note(at+".meter", errors.New("is needed, as in produce_bytes"))
+		return b, false
+	}
 	if b.meter, err = metering.ParseMeter(p.Meter); err != nil {
 		wrong.note(at+".meter", err)
 		return b, false

@@ -14,8 +14,9 @@ type PriceList struct {
 type version struct {
 	from   Month
 	at     time.Time // when it was said
+	unset  bool      // the file's again: prices and book are those
 	prices Prices
-	book   *Book
+	book   *Book // nil: nothing is billed
 }
 
 func (p *PriceList) add(plan string, v version) {
@@ -25,6 +26,28 @@ func (p *PriceList) add(plan string, v version) {
 	p.versions[plan] = append(p.versions[plan], v)
 }
 
+// Say adds what SetPrices would write, or UnsetPrices where prices are nil: for a look at
+// what would be. Prices must be right. Before anybody else has the list.
+func (p *PriceList) Say(plan string, from Month, prices *Prices, at time.Time) {
+	v := version{from: from, at: at}
+	if prices == nil {
+		v.fileAgain(p.versions[plan])
+	} else {
+		v.prices = *prices
+		v.book, _ = prices.Book()
+	}
+	p.add(plan, v)
+}
+
+// fileAgain makes v what the file says, which is the first of a plan's versions if it says
+// anything.
+func (v *version) fileAgain(all []version) {
+	v.unset = true
+	if len(all) > 0 && all[0].from == 0 {
+		v.prices, v.book = all[0].prices, all[0].book
+	}
+}
+
 // Book is what a plan costs in a month, as far as was said at that moment (zero: now);
 // nil if it has no prices. Of what was said for the same month the newest counts; but
 // when a month has been invoiced, what it was invoiced by.
@@ -32,7 +55,7 @@ func (p *PriceList) Book(plan string, m Month, asOf time.Time) *Book {
 	if b, ok := p.pinned[monthOfPlan{m, plan}]; ok {
 		return b
 	}
-	if v := p.version(plan, m, asOf); v != nil {
+	if v := p.version(plan, m, asOf); v != nil { // its book may be nil
 		return v.book
 	}
 	return nil
@@ -58,12 +81,19 @@ func (p *PriceList) version(plan string, m Month, asOf time.Time) (found *versio
 type PlanPrices struct {
 	From   Month
 	Prices Prices
+	// Unset: the file's count again from that month on, a later one than was asked for;
+	// no currency if it has none.
+	Unset bool
 }
 
 // Plan are a plan's prices from a month on: those in force then, and those to come.
 func (p *PriceList) Plan(plan string, m Month) (all []PlanPrices) {
-	if v := p.version(plan, m, time.Time{}); v != nil {
-		all = append(all, PlanPrices{v.from, v.prices})
+	if v := p.version(plan, m, time.Time{}); v != nil && v.book != nil {
+		from := v.from
+		if v.unset {
+			from = 0
+		}
+		all = append(all, PlanPrices{From: from, Prices: v.prices})
 	}
 	last := m
 	for {
@@ -77,14 +107,14 @@ func (p *PriceList) Plan(plan string, m Month) (all []PlanPrices) {
 			return all
 		}
 		v := p.version(plan, next, time.Time{})
-		all = append(all, PlanPrices{v.from, v.prices})
+		all = append(all, PlanPrices{From: v.from, Prices: v.prices, Unset: v.unset})
 		last = next
 	}
 }
 
 // Prices are those that a plan has in a month, as Book.
 func (p *PriceList) Prices(plan string, m Month, asOf time.Time) *Prices {
-	if v := p.version(plan, m, asOf); v != nil {
+	if v := p.version(plan, m, asOf); v != nil && v.book != nil {
 		return &v.prices
 	}
 	return nil

@@ -18,7 +18,7 @@ const callTimeout = 2 * time.Second
 // Keys. None but those of events and of what was raised ends by itself: what was
 // invoiced is kept. What must change together shares a slot, as in package tenancy.
 //
-//	weir:{weir}:prices                 hash: "<plan> <month> <unix µs>" -> Prices (JSON): from that month on, said then;
+//	weir:{weir}:prices                 hash: "<plan> <month> <unix µs>" -> Prices (JSON): from that month on, said then; {"unset":true}: the file's again
 //	                                         "<plan> <month> pinned" -> Prices: what the month was invoiced by
 //	weir:{weir}:budgets                set of tenants that have a budget
 //	weir:{<tenant>}:billed             hash: month -> totals by currency (JSON): months whose statements are final

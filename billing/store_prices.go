@@ -15,6 +15,9 @@ import (
 // pinnedField says of a field of keyPrices that it is what a month was invoiced by.
 const pinnedField = "pinned"
 
+// unsetPrices stands for prices where the file's count again.
+const unsetPrices = `{"unset":true}`
+
 // errBrokenPrices is of prices that Redis has, but nobody can read: rating by others
 // would be wrong money.
 var errBrokenPrices = errors.New("prices in redis are broken")
@@ -52,16 +55,17 @@ func (p *PriceList) field(field, value string) error {
 		return fmt.Errorf("%w: field %.80q: %w", errBrokenPrices, field, err)
 	}
 	v := version{from: m}
-	if err := json.Unmarshal([]byte(value), &v.prices); err != nil {
+	if value == unsetPrices {
+		v.fileAgain(p.versions[parts[0]])
+	} else if err := json.Unmarshal([]byte(value), &v.prices); err != nil {
 		return fmt.Errorf("%w: field %.80q: %w", errBrokenPrices, field, err)
-	}
-	book, wrong := v.prices.Book()
-	if len(wrong) > 0 {
+	} else if book, wrong := v.prices.Book(); len(wrong) > 0 {
 		return fmt.Errorf("%w: field %.80q: %w", errBrokenPrices, field, wrong[0])
+	} else {
+		v.book = book
 	}
-	v.book = book
 	if parts[2] == pinnedField {
-		p.pinned[monthOfPlan{m, parts[0]}] = book
+		p.pinned[monthOfPlan{m, parts[0]}] = v.book
 		return nil
 	}
 	at, err := strconv.ParseInt(parts[2], 10, 64)
@@ -77,13 +81,30 @@ func (p *PriceList) field(field, value string) error {
 // must not be over then; earlier versions are kept, and count for earlier months. A
 // Mistake if the prices have one.
 func (s *Store) SetPrices(ctx context.Context, plan string, from Month, p Prices, at time.Time) error {
-	if from < MonthOf(at) {
-		return Mistake{"from", fmt.Sprintf("%s is over: prices change for this month or a later one", from)}
+	if err := CheckFrom(from, at); err != nil {
+		return Mistake{"from", err.Error()}
 	}
 	if _, wrong := p.Book(); len(wrong) > 0 {
 		return wrong[0]
 	}
 	return s.putPrices(ctx, fmt.Sprintf("%s %s %d", plan, from, at.UnixMicro()), p)
+}
+
+// UnsetPrices takes back what was set, so that the gateways' file counts again from a
+// month on, until a later one for which prices were set. As SetPrices.
+func (s *Store) UnsetPrices(ctx context.Context, plan string, from Month, at time.Time) error {
+	if err := CheckFrom(from, at); err != nil {
+		return Mistake{"from", err.Error()}
+	}
+	return s.writePrices(ctx, fmt.Sprintf("%s %s %d", plan, from, at.UnixMicro()), []byte(unsetPrices))
+}
+
+// CheckFrom says why prices cannot change from a month on at that moment.
+func CheckFrom(from Month, at time.Time) error {
+	if from < MonthOf(at) {
+		return fmt.Errorf("%s is over: prices change for this month or a later one", from)
+	}
+	return nil
 }
 
 // pin keeps what a month is invoiced by, whatever the file says later.
@@ -96,6 +117,10 @@ func (s *Store) putPrices(ctx context.Context, field string, p Prices) error {
 	if err != nil {
 		return fmt.Errorf("prices %s: %w", field, err)
 	}
+	return s.writePrices(ctx, field, raw)
+}
+
+func (s *Store) writePrices(ctx context.Context, field string, raw []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	if err := s.rdb.HSetNX(ctx, keyPrices, field, raw).Err(); err != nil {

@@ -66,6 +66,9 @@ func parseUnit(m metering.Meter, name string) (unit, error) {
 		}
 		names[i] = u.name
 	}
+	if name == "" {
+		return unit{}, fmt.Errorf("is needed: %s of %s", strings.Join(names, " or "), m)
+	}
 	return unit{}, fmt.Errorf("%.20q is no unit of %s: want %s", name, m, strings.Join(names, " or "))
 }
 

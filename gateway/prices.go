@@ -56,6 +56,11 @@ func ReadPrices(file string, data []byte) (*billing.Prices, error) {
 	d := &decoder{file: file, at: map[string]token.Position{"": {Line: 1, Column: 1}}, broken: make(map[string]bool)}
 	p := &billing.Prices{}
 	if d.parse(data, p) {
+		if _, whole := d.at["prices"]; whole {
+			d.mistakes = nil
+			d.fail("prices", codeUnknownKey, "write what is below prices: in weir.yaml, without that line and not indented")
+			return nil, d.failed()
+		}
 		d.planPrices("", p)
 	}
 	if err := d.failed(); err != nil {

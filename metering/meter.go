@@ -1,6 +1,12 @@
 package metering
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"weir/tenancy"
+)
 
 // Meter is one thing that is counted of an instance. Its number is its place in
 // files and in Redis: new ones are added at the end, none is ever taken away.
@@ -61,6 +67,9 @@ func (m Meter) String() string {
 	return meterNames[m]
 }
 
+// maxMeant is up to how many bytes of a name are compared with known ones.
+const maxMeant = 40
+
 // ParseMeter finds a meter by its name.
 func ParseMeter(name string) (Meter, error) {
 	for m, n := range meterNames {
@@ -68,7 +77,10 @@ func ParseMeter(name string) (Meter, error) {
 			return Meter(m), nil
 		}
 	}
-	return 0, fmt.Errorf("unknown meter %.40q: there are %v", name, meterNames)
+	if meant := tenancy.DidYouMean(name[:min(len(name), maxMeant)], slices.Values(meterNames[:])); meant != "" {
+		return 0, fmt.Errorf("unknown meter %.40q; did you mean %s?", name, meant)
+	}
+	return 0, fmt.Errorf("unknown meter %.40q: there are %s", name, strings.Join(meterNames[:], ", "))
 }
 
 // Values has a number for each meter. Never negative, but in a correction.

@@ -3,7 +3,7 @@ package api
 // Prices are what a plan costs, of each instance in each calendar month (UTC). All
 // numbers are decimals as texts: "0.04", never with an exponent.
 type Prices struct {
-	Currency string        `json:"currency" minLength:"3" maxLength:"3" example:"EUR" doc:"ISO 4217."`
+	Currency string        `json:"currency" example:"EUR" doc:"ISO 4217."`
 	Minimum  string        `json:"minimum,omitempty" maxLength:"32" example:"5.00" doc:"What an instance costs at the least that used anything."`
 	Meters   []MeterPrices `json:"meters" nullable:"false" maxItems:"32" doc:"What is not here is free."`
 }
@@ -38,7 +38,17 @@ type SetPrices struct {
 // PlanPrices are prices with the month from which on they count.
 type PlanPrices struct {
 	Prices
-	From *string `json:"from" example:"2026-12" doc:"null: those of the gateway's file."`
+	From  *string `json:"from" example:"2026-12" doc:"null: those of the gateway's file."`
+	Unset bool    `json:"unset,omitempty" doc:"From that month on the gateway's file counts again; if it has no prices, there is no currency and nothing is billed."`
+}
+
+// ChangedPrices answers PUT and DELETE of them, as they are then.
+type ChangedPrices struct {
+	PricesOfPlan
+	ChangedFrom string `json:"changed_from" example:"2026-12" doc:"The first month that changes."`
+	Reprices    bool   `json:"reprices" doc:"That is the present one: what was used in it already is billed by these prices."`
+	Instances   int    `json:"instances" doc:"How many have the plan."`
+	DryRun      bool   `json:"dry_run" doc:"Nothing was changed."`
 }
 
 // PricesOfPlan answers GET /v1/plans/{plan}/prices: those of this month, if there are

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"weir/admin/api"
 )
@@ -94,17 +95,18 @@ func (c *budgetSetCmd) confirmed(e *env, would api.ChangedBudget) error {
 
 // command is what was typed, with the tenant that is meant.
 func (c *budgetSetCmd) command(tenant string) string {
-	text := "weir budget set"
+	var text strings.Builder
+	text.WriteString("weir budget set")
 	if c.Amount != "" {
-		text += " " + c.Amount
+		text.WriteString(" " + c.Amount)
 	}
-	text += " --tenant " + tenant
+	text.WriteString(" --tenant " + tenant)
 	for _, flag := range [][2]string{{"currency", c.Currency}, {"mode", c.Mode}, {"action", c.Action}, {"balance", c.Balance}, {"id", c.ID}} {
 		if flag[1] != "" {
-			text += " --" + flag[0] + " " + flag[1]
+			text.WriteString(" --" + flag[0] + " " + flag[1])
 		}
 	}
-	return text
+	return text.String()
 }
 
 // report says where the tenant stands, and what is probably not meant.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/alecthomas/kong"
 )
@@ -120,5 +121,10 @@ func usage(err error) error {
 			try = cmd.FullPath() + " --help"
 		}
 	}
-	return &failure{code: "usage", message: err.Error(), try: []string{try}, exit: exitUsage}
+	message := err.Error()
+	if flag, ok := strings.CutPrefix(message, "unknown flag -"); ok && flag != "" && strings.ContainsAny(flag[:1], "0123456789.") {
+		flag, _, _ = strings.Cut(flag, ",") // no flag is near what was meant as a number
+		message = "unknown flag -" + flag + ": an amount is not negative"
+	}
+	return &failure{code: "usage", message: message, try: []string{try}, exit: exitUsage}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -14,6 +15,8 @@ import (
 type planPricesCmds struct {
 	Get planPricesGetCmd `cmd:"" help:"Show what a plan costs, and will cost."`
 	Set planPricesSetCmd `cmd:"" help:"Set what a plan costs from a month on, in place of weir.yaml."`
+
+	Unset planPricesUnsetCmd `cmd:"" help:"Take such prices back: then weir.yaml counts again."`
 }
 
 // maxPricesFile bounds a file of prices, in bytes.
@@ -35,43 +38,20 @@ func (c *planPricesGetCmd) Run(ctx context.Context, e *env) error {
 	return e.printPrices(p)
 }
 
-type planPricesSetCmd struct {
-	Plan string `arg:"" help:"Name of the plan."`
-	File string `arg:"" help:"File with the prices, written as below prices of a plan in weir.yaml; - for stdin."`
-	From string `help:"Month from which on they count, as 2026-12; not one that is over. Default: this one, also for what was used in it already." placeholder:"MONTH"`
-}
-
-func (c *planPricesSetCmd) Run(ctx context.Context, e *env) error {
-	body, err := e.pricesFile(c.File)
-	if err != nil {
-		return err
-	}
-	body.From = c.From
-	cl, err := e.client()
-	if err != nil {
-		return err
-	}
-	var p api.PricesOfPlan
-	if err := cl.call(ctx, http.MethodPut, planPath(c.Plan)+"/prices", body, &p); err != nil {
-		return err
-	}
-	return e.printPrices(p)
-}
-
 // pricesFile reads prices, and says everything that is wrong with them.
-func (e *env) pricesFile(file string) (*api.SetPrices, error) {
+func (e *env) pricesFile(plan, file string) (*api.SetPrices, error) {
 	in := e.in
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {
-			return nil, unreadable("FILE", file, err)
+			return nil, unreadablePrices(plan, file, err)
 		}
 		defer f.Close()
 		in = f
 	}
 	data, err := io.ReadAll(io.LimitReader(in, maxPricesFile))
 	if err != nil {
-		return nil, unreadable("FILE", file, err)
+		return nil, unreadablePrices(plan, file, err)
 	}
 	p, err := gateway.ReadPrices(file, data)
 	if err != nil {
@@ -86,6 +66,16 @@ func (e *env) pricesFile(file string) (*api.SetPrices, error) {
 		body.Meters = append(body.Meters, mp)
 	}
 	return body, nil
+}
+
+// unreadablePrices proposes the command that was meant.
+func unreadablePrices(plan, file string, err error) error {
+	err = unreadable("the file", file, err)
+	var f *failure
+	if errors.As(err, &f) {
+		f.try = []string{"weir plan prices set " + plan + " FILE"}
+	}
+	return err
 }
 
 func (e *env) printPrices(p api.PricesOfPlan) error {
@@ -105,6 +95,9 @@ func (e *env) printPrices(p api.PricesOfPlan) error {
 	var rows [][]string
 	for _, v := range p.Items {
 		from := pricesFrom(v)
+		if v.Currency == "" { // unset, and the file has none
+			rows = append(rows, []string{from, "-", "-", "-", "nothing is billed"})
+		}
 		if v.Minimum != "" {
 			rows = append(rows, []string{from, "minimum", "instance and month", "-", v.Minimum + " " + v.Currency})
 		}
@@ -126,6 +119,9 @@ func (e *env) printPrices(p api.PricesOfPlan) error {
 func pricesFrom(v api.PlanPrices) string {
 	if v.From == nil {
 		return "weir.yaml"
+	}
+	if v.Unset {
+		return *v.From + " (weir.yaml)"
 	}
 	return cmp.Or(*v.From, "-")
 }
