@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"weir/admin"
+	"weir/billing"
 	"weir/proxy"
 	"weir/tenancy"
 	"weir/upstream"
@@ -27,6 +28,9 @@ type DevOptions struct {
 	Redis   string   // URL; empty: an embedded Redis
 	// Fresh removes what earlier runs left in DataDir/data first.
 	Fresh bool
+	// SampleUsage makes up what demo used in the last two months and in this one. For a
+	// DataDir without usage, and with the embedded Redis.
+	SampleUsage bool
 	// AllowRemote lets Listen and Admin be reached from other machines.
 	AllowRemote bool
 	Quiet       bool // print only "ready"
@@ -45,6 +49,8 @@ const (
 	// systemd-resolved know every name under localhost (RFC 6761); other
 	// resolvers do not, hence no file relies on it.
 	devDomain = "kafka.localhost"
+	// devGateway is this process among those on the embedded Redis, where there is no other.
+	devGateway = "dev"
 
 	// No load balancer has to notice that a gateway on one's own machine stops,
 	// and no second one takes over: ^C is over in a second.
@@ -78,6 +84,12 @@ func Dev(ctx context.Context, o DevOptions, now <-chan struct{}) (err error) {
 	defer func() { err = errors.Join(err, d.close()) }()
 	if err := d.open(ctx); err != nil {
 		return unlessDone(ctx, err)
+	}
+	if o.SampleUsage {
+		d.say("making up usage since %s, which takes some seconds ...\n", billing.MonthOf(d.started)-sampleMonths)
+		if err := d.sample(ctx, sampleMonths); err != nil {
+			return unlessDone(ctx, err)
+		}
 	}
 	p, err := d.compose(ctx)
 	if err != nil {
@@ -124,6 +136,9 @@ func (d *dev) open(ctx context.Context) error {
 		return err
 	}
 	d.onClose(d.site.close)
+	if err := d.checkSample(); err != nil {
+		return err
+	}
 	if d.secrets, err = d.site.secrets(); err != nil {
 		return err
 	}
@@ -226,18 +241,19 @@ func (d *dev) assemble(listen address) (*assembly, error) {
 	if d.o.Redis == "" {
 		// Nobody else is on this Redis: a run that was killed leaves no second
 		// gateway behind for which changes would wait.
-		gateway = "dev"
+		gateway = devGateway
 	}
 	sealer, err := tenancy.NewSealer(d.secrets.Pepper)
 	if err != nil {
 		return nil, err
 	}
+	plans := devPlans()
 	return &assembly{
-		plans: map[string]tenancy.Limits{devPlan: nil}, metering: (&MeteringConfig{Dir: d.site.usageDir()}).settings(""),
+		plans: planFile(plans), prices: planPrices(plans), metering: (&MeteringConfig{Dir: d.site.usageDir()}).settings(""),
 		log: d.log, version: d.o.Version, gateway: gateway, rdb: d.rdb, pepper: d.secrets.Pepper, sealer: sealer,
 		pools: []upstream.Config{d.pool}, faces: f, adminAddress: d.o.Admin,
 		proxy: proxy.Config{AutoCreateTopics: true, DrainGrace: devDrainGrace, DrainSpread: devDrainSpread},
-		admin: admin.Config{TokenKey: d.secrets.TokenKey, Plans: []string{devPlan}, DefaultPool: devPool, CA: d.ca},
+		admin: admin.Config{TokenKey: d.secrets.TokenKey, Plans: planNames(plans), DefaultPool: devPool, CA: d.ca},
 	}, nil
 }
 

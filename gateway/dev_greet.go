@@ -34,7 +34,7 @@ func (d *dev) greet(ctx context.Context, p *process) error {
 		return err
 	}
 	if err := d.check(ctx); err != nil {
-		return userError("dev-not-ready", err, nil, "a first record did not come back through the gateway: %v", err)
+		return userError("dev-not-ready", err, nil, "a broker did not answer through the gateway: %v", err)
 	}
 	data, err := info.json()
 	if err != nil {

@@ -18,6 +18,7 @@ type devCmd struct {
 	Kafka       []string `help:"Use this Kafka in place of the embedded one." placeholder:"HOST:PORT"`
 	Redis       string   `help:"Use this Redis in place of the embedded one." placeholder:"URL"`
 	Fresh       bool     `help:"Start over: forget data, instances and secrets."`
+	SampleUsage bool     `help:"Make up usage of two months and this one, to try usage, statement and export with. Not where there is usage already."`
 	AllowRemote bool     `help:"Allow listening on other than loopback addresses."`
 	Quiet       bool     `help:"Print only ready."`
 }
@@ -30,6 +31,7 @@ func (c *devCmd) Run(ctx context.Context, e *env) error {
 		Kafka:       c.Kafka,
 		Redis:       c.Redis,
 		Fresh:       c.Fresh,
+		SampleUsage: c.SampleUsage,
 		AllowRemote: c.AllowRemote,
 		Quiet:       c.Quiet,
 		JSON:        e.Output == "json",
