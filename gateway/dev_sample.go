@@ -109,7 +109,7 @@ func countSample(ctx context.Context, store *metering.Store, first, last meterin
 // sampleHour is what demo is said to have used in an hour: most by day, less at weekends.
 func sampleHour(h metering.Hour) (v metering.Values) {
 	const partitions, clients, kept = 24, 6, 40 << 30
-	r := rand.New(rand.NewPCG(sampleSeed, uint64(h))) //nolint:gosec // made up, and the same each time
+	r := rand.New(rand.NewPCG(sampleSeed, uint64(h))) // made up, and the same each time
 	at := h.Begin()
 	busy := 0.15 + 0.85*math.Max(0, math.Sin(float64(at.Hour()-6)/14*math.Pi))
 	if at.Weekday() == time.Saturday || at.Weekday() == time.Sunday {
