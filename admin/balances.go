@@ -38,7 +38,7 @@ func (s *server) balance(ctx context.Context, t tenancy.TenantID) (api.Balance, 
 			return api.Balance{}, s.budgetFailed(ctx, err, t)
 		}
 		for _, up := range slices.Backward(ups[max(0, len(ups)-maxTopUpsShown):]) {
-			view.TopUps = append(view.TopUps, api.TopUp{ID: up.ID, Amount: up.Amount, At: up.At, Note: up.Note})
+			view.TopUps = append(view.TopUps, api.TopUp{ID: up.ID, Amount: up.Amount, Currency: up.Currency, At: up.At, Note: up.Note})
 		}
 	}
 	return *view, nil
@@ -88,8 +88,8 @@ func (s *server) topUp(ctx context.Context, in *topUpInput) (*changedBalanceOutp
 	if err != nil {
 		return nil, err
 	}
-	counted, err := s.cfg.Billing.Store.TopUp(ctx, t, in.Body.Currency, billing.TopUp{
-		ID: in.Body.ID, Amount: in.Body.Amount, Note: in.Body.Note, At: s.cfg.Now().UTC(),
+	counted, err := s.cfg.Billing.Store.TopUp(ctx, t, billing.TopUp{
+		ID: in.Body.ID, Amount: in.Body.Amount, Currency: in.Body.Currency, Note: in.Body.Note, At: s.cfg.Now().UTC(),
 	})
 	if err != nil {
 		return nil, s.budgetFailed(ctx, err, t)

@@ -298,7 +298,7 @@ func TestPricesTakenBack(t *testing.T) {
 		t.Helper()
 		all := decodeAs[api.ChangedPrices](t, a)
 		var text strings.Builder
-		text.WriteString(fmt.Sprintf("%s %t %d %t:", all.ChangedFrom, all.Reprices, all.Instances, all.DryRun))
+		fmt.Fprintf(&text, "%s %t %d %t:", all.ChangedFrom, all.Reprices, all.Instances, all.DryRun)
 		for _, p := range all.Items {
 			from, price := "file", "-"
 			if p.From != nil {
@@ -307,7 +307,7 @@ func TestPricesTakenBack(t *testing.T) {
 			if len(p.Meters) > 0 {
 				price = p.Meters[0].Price
 			}
-			text.WriteString(fmt.Sprintf(" %s %s%s %t", from, price, p.Currency, p.Unset))
+			fmt.Fprintf(&text, " %s %s%s %t", from, price, p.Currency, p.Unset)
 		}
 		return text.String()
 	}

@@ -63,12 +63,13 @@ func (b *Budget) Check() []Mistake {
 	return wrong
 }
 
-// TopUp adds to a prepaid balance.
+// TopUp adds to a prepaid balance in its currency.
 type TopUp struct {
-	ID     string    `json:"id"` // of whoever pays: given twice, it counts once
-	Amount string    `json:"amount"`
-	At     time.Time `json:"at"`
-	Note   string    `json:"note,omitempty"`
+	ID       string    `json:"id"` // of whoever pays: given twice, it counts once
+	Amount   string    `json:"amount"`
+	Currency string    `json:"currency"`
+	At       time.Time `json:"at"`
+	Note     string    `json:"note,omitempty"`
 }
 
 // Threshold of a budget.

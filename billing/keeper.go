@@ -194,6 +194,9 @@ func (k *Keeper) available(ctx context.Context, t tenancy.TenantID, b *Budget, u
 	}
 	sum := zero(b.Currency)
 	for _, up := range ups {
+		if up.Currency != b.Currency {
+			continue // of a budget that was before
+		}
 		amount, err := ParseAmount(up.Amount, b.Currency)
 		if err != nil {
 			return sum, fmt.Errorf("top-up %.80q of tenant %s: %w", up.ID, t, err)

@@ -210,7 +210,7 @@ func TestPrepaid(t *testing.T) {
 	k, instances, c := newKeeper(t, records)
 	ctx := t.Context()
 	top := func(id, amount string) error {
-		_, err := k.store.TopUp(ctx, "t-acme", "EUR", TopUp{ID: id, Amount: amount, At: c.at})
+		_, err := k.store.TopUp(ctx, "t-acme", TopUp{ID: id, Amount: amount, Currency: "EUR", At: c.at})
 		return err
 	}
 	c.at = at(t, "2026-11-05T10:00:00Z")
@@ -237,7 +237,7 @@ func TestPrepaid(t *testing.T) {
 	if err := top("one", "11.00"); !errors.Is(err, ErrTaken) {
 		t.Errorf("the same id with another amount: %v", err)
 	}
-	if _, err := k.store.TopUp(ctx, "t-acme", "USD", TopUp{ID: "two", Amount: "1"}); !errors.Is(err, ErrNotPrepaid) {
+	if _, err := k.store.TopUp(ctx, "t-acme", TopUp{ID: "two", Amount: "1", Currency: "USD"}); !errors.Is(err, ErrNotPrepaid) {
 		t.Errorf("of another currency: %v", err)
 	}
 	left := func(when, want, restrained string) {

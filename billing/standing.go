@@ -100,7 +100,9 @@ func (k *Keeper) Would(ctx context.Context, t tenancy.TenantID, b Budget, up *To
 		return nil, err
 	}
 	if up != nil {
-		if ups, err = withTopUp(ups, *up); err != nil {
+		in := *up
+		in.Currency = b.Currency
+		if ups, err = withTopUp(ups, in); err != nil {
 			return nil, fmt.Errorf("tenant %s, %.80q: %w", t, up.ID, err)
 		}
 	}
@@ -119,7 +121,7 @@ func withTopUp(ups []TopUp, up TopUp) ([]TopUp, error) {
 		return nil, ErrFull
 	case i < 0:
 		return append(slices.Clone(ups), up), nil
-	case ups[i].Amount != up.Amount:
+	case ups[i].Amount != up.Amount || ups[i].Currency != up.Currency:
 		return nil, ErrTaken
 	}
 	return ups, nil

@@ -92,6 +92,20 @@ func TestSetWithTopUp(t *testing.T) {
 	if err != nil || b != prepaid || len(ups) != 1 || ups[0].Amount != "10.00" {
 		t.Errorf("after what was refused: %+v %+v %v", b, ups, err)
 	}
+	// Money of another currency is no money here, and is still there.
+	dollars := prepaid
+	dollars.Currency = "USD"
+	if _, err := k.store.SetBudget(ctx, "t-acme", dollars, &TopUp{ID: "one", Amount: "10.00"}); !errors.Is(err, ErrTaken) {
+		t.Errorf("the id of a top-up in euros: %v", err)
+	}
+	mustSet(t, k, dollars)
+	if _, is, err := k.Balance(ctx, "t-acme"); err != nil || Money(is.Available) != "0.00" {
+		t.Errorf("in dollars: %+v %v", is, err)
+	}
+	mustSet(t, k, prepaid)
+	if _, is, err := k.Balance(ctx, "t-acme"); err != nil || Money(is.Available) != "10.00" {
+		t.Errorf("in euros again: %+v %v", is, err)
+	}
 	if err := k.store.DeleteBudget(ctx, "t-acme"); err != nil {
 		t.Fatal(err)
 	}

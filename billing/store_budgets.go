@@ -77,7 +77,8 @@ func topUps(t tenancy.TenantID, fields map[string]string) (all []TopUp, err erro
 }
 
 // SetBudget replaces a tenant's budget; a prepaid one with a top-up (nil: none), both or
-// neither. Top-ups that there were stay; counted is whether this was one of them. A Mistake
+// neither. The top-up is in the budget's currency, whatever it says. Top-ups that there
+// were stay, and count when a prepaid budget is in their currency; counted is whether this was one of them. A Mistake
 // if there is one in it, ErrTaken, ErrFull.
 func (s *Store) SetBudget(ctx context.Context, t tenancy.TenantID, b Budget, up *TopUp) (counted bool, err error) {
 	if wrong := b.Check(); len(wrong) > 0 {
@@ -92,14 +93,16 @@ func (s *Store) SetBudget(ctx context.Context, t tenancy.TenantID, b Budget, up 
 		if b.Mode != ModePrepaid {
 			return false, Mistake{"balance", "only a prepaid budget has one"}
 		}
-		if wrong := up.check("balance.amount", b.Currency); wrong != nil {
+		in := *up
+		in.Currency = b.Currency
+		if wrong := in.check("balance.amount"); wrong != nil {
 			return false, *wrong
 		}
-		paid, err := json.Marshal(up)
+		paid, err := json.Marshal(in)
 		if err != nil {
 			return false, fmt.Errorf("top-up of tenant %s: %w", t, err)
 		}
-		args = append(args, up.ID, paid, up.Amount, maxTopUps)
+		args = append(args, up.ID, paid, up.Amount, maxTopUps, b.Currency)
 	}
 	if err := s.budgeted(ctx, t); err != nil {
 		return false, err
@@ -153,26 +156,26 @@ func (s *Store) DeleteBudget(ctx context.Context, t tenancy.TenantID) error {
 	return nil
 }
 
-// TopUp adds to a prepaid balance. Given again with the same id it changes nothing, and
-// counted is true. ErrNotPrepaid, ErrTaken, ErrFull.
-func (s *Store) TopUp(ctx context.Context, t tenancy.TenantID, currency string, up TopUp) (counted bool, err error) {
-	if wrong := up.check("amount", currency); wrong != nil {
+// TopUp adds to a prepaid balance, whose currency must be the top-up's. Given again with
+// the same id it changes nothing, and counted is true. ErrNotPrepaid, ErrTaken, ErrFull.
+func (s *Store) TopUp(ctx context.Context, t tenancy.TenantID, up TopUp) (counted bool, err error) {
+	if wrong := up.check("amount"); wrong != nil {
 		return false, *wrong
 	}
 	raw, err := json.Marshal(up)
 	if err != nil {
 		return false, fmt.Errorf("top-up of tenant %s: %w", t, err)
 	}
-	answer, err := s.run(ctx, s.topup, []string{budgetKey(t)}, up.ID, raw, currency, maxTopUps, up.Amount).Text()
+	answer, err := s.run(ctx, s.topup, []string{budgetKey(t)}, up.ID, raw, up.Currency, maxTopUps, up.Amount).Text()
 	if err != nil {
 		return false, fmt.Errorf("writing a top-up of tenant %s: %w", t, err)
 	}
 	return s.toppedUp(t, up.ID, answer)
 }
 
-// check says what keeps a top-up from being one of a currency; path is its amount's.
-func (up *TopUp) check(path, currency string) *Mistake {
-	if _, err := ParsePositive(up.Amount, currency); err != nil {
+// check says what keeps a top-up from being one; path is its amount's.
+func (up *TopUp) check(path string) *Mistake {
+	if _, err := ParsePositive(up.Amount, up.Currency); err != nil {
 		return &Mistake{path, err.Error()}
 	}
 	return nil

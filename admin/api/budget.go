@@ -75,10 +75,11 @@ type Balance struct {
 
 // TopUp adds to a prepaid balance.
 type TopUp struct {
-	ID     string    `json:"id" example:"pay-20261122-7"`
-	Amount string    `json:"amount" example:"100.00"`
-	At     time.Time `json:"at"`
-	Note   string    `json:"note,omitempty"`
+	ID       string    `json:"id" example:"pay-20261122-7"`
+	Amount   string    `json:"amount" example:"100.00"`
+	Currency string    `json:"currency" doc:"It counts while the budget is in it." example:"EUR"`
+	At       time.Time `json:"at"`
+	Note     string    `json:"note,omitempty"`
 }
 
 // AddTopUp is the body of POST /v1/tenants/{tenant}/balance.

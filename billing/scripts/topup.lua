@@ -7,7 +7,8 @@
 local field = 'topup ' .. ARGV[1]
 local was = redis.call('HGET', KEYS[1], field)
 if was then
-  if cjson.decode(was)['amount'] ~= ARGV[5] then return 'taken' end
+  was = cjson.decode(was)
+  if was['amount'] ~= ARGV[5] or was['currency'] ~= ARGV[3] then return 'taken' end
   return 'counted'
 end
 local raw = redis.call('HGET', KEYS[1], 'budget')
