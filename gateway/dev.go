@@ -69,6 +69,7 @@ type dev struct {
 	pool     upstream.Config
 	nodes    []int
 	rdb      redis.UniversalClient
+	unsaved  redis.UniversalClient // to the embedded Redis; what it writes is saved with what rdb does next
 	listen   address
 	external bool // the pool is a real one
 
@@ -178,7 +179,7 @@ func (d *dev) openRedis(ctx context.Context) error {
 			return err
 		}
 		d.onClose(embedded.close)
-		d.rdb = embedded.client()
+		d.rdb, d.unsaved = embedded.client(), embedded.plain
 		d.onClose(d.rdb.Close)
 		return nil
 	}

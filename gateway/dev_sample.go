@@ -44,28 +44,29 @@ func (d *dev) checkSample() error {
 		return err
 	}
 	return userError("usage-there", nil, []string{
-		d.o.Command + " dev --data-dir " + shellWord(d.site.dir+"-sample") + " --sample-usage      another folder",
+		d.o.Command + " dev --data-dir sample/" + defaultDataDir + " --sample-usage      another folder",
 		d.o.Command + " dev --fresh --sample-usage      starts over, with everything in " + d.site.dir + "/data gone",
 	}, "%s has usage already, which --sample-usage does not mix with", d.site.dir)
 }
 
 // sample counts what demo is said to have used, hour by hour from some months ago, and
 // seals it by the same stores and sealer as any other usage, at a clock of its own. The
-// plan dev has prices from then on.
+// plan dev has prices from then on. Its writes are saved together by the first one of
+// somebody else: cut off before, it was never there.
 func (d *dev) sample(ctx context.Context, months int) error {
 	now := d.started.UTC()
 	month := billing.MonthOf(now) - billing.Month(months)
 	first, last := metering.HourOf(month.Begin()), metering.HourOf(now.Add(-metering.SealAfter))-1
 	at := first.Begin()
 	clock := func() time.Time { return at }
-	if err := billing.NewStore(d.rdb, nil).SetPrices(ctx, devPlan, month, *devPrices("5.00"), at); err != nil {
+	if err := billing.NewStore(d.unsaved, nil).SetPrices(ctx, devPlan, month, *devPrices("5.00"), at); err != nil {
 		return fmt.Errorf("prices of sample usage: %w", err)
 	}
-	store := metering.NewStore(metering.StoreConfig{Redis: d.rdb, Now: clock})
+	store := metering.NewStore(metering.StoreConfig{Redis: d.unsaved, Now: clock})
 	if err := countSample(ctx, store, first, last); err != nil {
 		return fmt.Errorf("sample usage: %w", err)
 	}
-	records := metering.NewRecordStore(metering.RecordStoreConfig{Redis: d.rdb, Store: store, Now: clock})
+	records := metering.NewRecordStore(metering.RecordStoreConfig{Redis: d.unsaved, Store: store, Now: clock})
 	sealer := metering.NewSealer(metering.SealerConfig{
 		Records: records, Store: store, Gateway: devGateway, Now: clock, Log: d.log,
 		HealWait: time.Nanosecond, Settle: time.Nanosecond, LateWait: time.Nanosecond,

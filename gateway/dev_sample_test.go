@@ -24,7 +24,7 @@ func TestSampleUsage(t *testing.T) {
 	for range 2 {
 		rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
 		defer rdb.Close()
-		d.rdb = rdb
+		d.unsaved = rdb
 		if err := d.sample(t.Context(), 0); err != nil {
 			t.Fatal(err)
 		}
