@@ -15,7 +15,7 @@ import (
 const (
 	failoverQuota = 100_000 // bytes a second, a fourth of what two producers have
 	failoverBatch = 16_000  // the most in a request's batch
-	failoverLeast = 30 * time.Second
+	failoverLeast = 15 * time.Second
 )
 
 // TestQuotaFailover kills a master of Redis while two gateways share a quota: it holds
