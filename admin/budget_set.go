@@ -67,7 +67,7 @@ type changedBudgetOutput struct {
 // setBudget answers when what follows from it is in force: where it is spent, or was
 // and is no more.
 func (s *server) setBudget(ctx context.Context, in *setBudgetInput) (*changedBudgetOutput, error) {
-	t, was, err := s.changeable(ctx, in.Tenant)
+	t, _, err := s.changeable(ctx, in.Tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -77,8 +77,8 @@ func (s *server) setBudget(ctx context.Context, in *setBudgetInput) (*changedBud
 		if !b.ByOperator {
 			return nil, problem(codeNotAllowed, "Only operators set prepaid budgets, for they say what was paid.")
 		}
-		if b.Since = billing.MonthOf(s.cfg.Now()); was != nil && was.Mode == billing.ModePrepaid && was.Currency == b.Currency {
-			b.Since = was.Since
+		if b.Since, err = s.prepaidSince(ctx, t, b.Currency); err != nil {
+			return nil, err
 		}
 	}
 	up := in.topUp(s.cfg.Now())
@@ -91,7 +91,7 @@ func (s *server) setBudget(ctx context.Context, in *setBudgetInput) (*changedBud
 	}
 	out := &changedBudgetOutput{Body: api.ChangedBudget{Budget: viewBudget(t, b), DryRun: in.DryRun}}
 	if would != nil {
-		out.Body.Balance, out.Body.Tightens = viewBalance(t, would), would.Tightens()
+		out.Body.Balance, out.Body.Tightens, out.Body.Counted = viewBalance(t, would), would.Tightens(), would.Counted
 		if out.Body.Warnings, err = s.budgetWarnings(ctx, t, would); err != nil {
 			return nil, err
 		}
@@ -107,6 +107,20 @@ func (s *server) setBudget(ctx context.Context, in *setBudgetInput) (*changedBud
 		out.Body.Balance = viewBalance(t, is)
 	}
 	return out, nil
+}
+
+// prepaidSince is the first month that a prepaid balance pays: this one, unless there was
+// one in its currency before. What was used since then is used, whatever budget there was
+// in between.
+func (s *server) prepaidSince(ctx context.Context, t tenancy.TenantID, currency string) (billing.Month, error) {
+	since, ok, err := s.cfg.Billing.Store.PrepaidSince(ctx, t, currency)
+	if err != nil {
+		return 0, s.budgetFailed(ctx, err, t)
+	}
+	if !ok {
+		since = billing.MonthOf(s.cfg.Now())
+	}
+	return since, nil
 }
 
 // budgetWarnings are about what is no mistake, but of little use.
@@ -143,7 +157,7 @@ func (s *server) changeable(ctx context.Context, name string) (tenancy.TenantID,
 	case err != nil:
 		return "", nil, s.budgetFailed(ctx, err, t)
 	case b.ByOperator && !callerOf(ctx).rights.everyTenant:
-		return "", nil, problem(codeNotAllowed, "An operator has set the budget of tenant %s; only an operator changes it.", t)
+		return "", nil, s.budgetFailed(ctx, billing.ErrOperators, t)
 	}
 	return t, &b, nil
 }

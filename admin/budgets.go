@@ -53,6 +53,8 @@ func (s *server) budgetFailed(ctx context.Context, err error, t tenancy.TenantID
 		return problem(codeBudgetNotFound, "Tenant %s has no budget.", t)
 	case errors.Is(err, billing.ErrNotPrepaid):
 		return seeBudget(t, problem(codeNotPrepaid, "Tenant %s has no prepaid budget in that currency.", t))
+	case errors.Is(err, billing.ErrOperators):
+		return problem(codeNotAllowed, "An operator has set the budget of tenant %s; only an operator changes it.", t)
 	case errors.Is(err, billing.ErrTaken):
 		return seeBudget(t, problem(codeTopUpTaken, "Tenant %s has another top-up of that id.", t))
 	case errors.Is(err, billing.ErrFull):
@@ -92,7 +94,7 @@ func (s *server) deleteBudget(ctx context.Context, in *TenantPath) (*revisionOut
 	if was == nil {
 		return nil, s.budgetFailed(ctx, billing.ErrNotFound, t)
 	}
-	if err := s.cfg.Billing.Store.DeleteBudget(ctx, t); err != nil {
+	if err := s.cfg.Billing.Store.DeleteBudget(ctx, t, callerOf(ctx).rights.everyTenant); err != nil {
 		return nil, s.budgetFailed(ctx, err, t)
 	}
 	revision, _ := s.restrained(ctx, t)

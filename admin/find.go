@@ -107,14 +107,34 @@ func (s *server) anywhere(ctx context.Context, known tenancy.Instance, name stri
 	}
 	for id := range whose {
 		in, err := s.byID(ctx, "", string(id))
-		if err == nil && (in.Name == name || string(in.ID) == name) {
+		if err == nil && string(in.ID) == name {
 			return in, nil
+		}
+		if err == nil && in.Name == name {
+			return in, s.onlyOne(ctx, in, name)
 		}
 		if err != nil && !errors.Is(err, tenancy.ErrNotFound) {
 			return tenancy.Instance{}, s.unavailable(ctx, err)
 		} // else deleted, or renamed, just now
 	}
 	return tenancy.Instance{}, noInstance(InstancePath{Instance: name})
+}
+
+// onlyOne refuses the name of an instance that was another's id, now deleted: which is
+// meant, nobody can tell, and who deletes by that id once more must not hit another.
+func (s *server) onlyOne(ctx context.Context, i tenancy.Instance, name string) error {
+	id, err := tenancy.ParseInstanceID(name)
+	if err != nil {
+		return nil
+	}
+	gone, err := s.cfg.Store.Instance(ctx, id)
+	switch {
+	case errors.Is(err, tenancy.ErrNotFound):
+		return nil
+	case err != nil:
+		return s.unavailable(ctx, err)
+	}
+	return ambiguous(map[tenancy.InstanceID]tenancy.TenantID{i.ID: i.Tenant, gone.ID: gone.Tenant}, name)
 }
 
 // ambiguous says whose instances of a name there are.

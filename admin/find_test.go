@@ -187,6 +187,23 @@ func TestTriedInstances(t *testing.T) {
 	}
 }
 
+// Who deletes by an id once more must not hit whoever has taken it for a name.
+func TestDeletedIDAsAName(t *testing.T) {
+	f := newFixture(t)
+	f.start()
+	f.create("t-acme", "secret")
+	f.delete("secret")
+	f.named("t-evil", "i-e", "secret")
+	for query, want := range map[string]int{"": http.StatusConflict, "?tenant=t-acme": http.StatusNotFound, "?tenant=t-evil": http.StatusOK} {
+		if a := f.do(f.token("", "operator"), http.MethodGet, "/v1/instances/secret"+query, nil); a.status != want {
+			t.Errorf("%q: %d %s", query, a.status, a.body)
+		}
+	}
+	if a := f.do(f.token("", "operator"), http.MethodDelete, "/v1/instances/secret", nil); a.status != http.StatusConflict {
+		t.Errorf("deleted again: %d %s", a.status, a.body)
+	}
+}
+
 // A name that was the id of an instance, now deleted, may mean the usage of either.
 func TestUsageOfANamesake(t *testing.T) {
 	f, _ := metered(t)

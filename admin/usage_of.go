@@ -40,8 +40,6 @@ func (s *server) used(ctx context.Context, t tenancy.TenantID, name string) (ten
 	i, err := s.find(ctx, InstancePath{Instance: name, Tenant: string(t)})
 	var p *api.Problem
 	switch {
-	case err == nil && t == "" && string(i.ID) != name:
-		return i.ID, s.onlyOne(ctx, i, name)
 	case err == nil:
 		return i.ID, nil
 	case err != nil && !(errors.As(err, &p) && p.Code == string(codeInstanceNotFound)):
@@ -69,23 +67,6 @@ func (s *server) used(ctx context.Context, t tenancy.TenantID, name string) (ten
 		return "", notFound
 	}
 	return id, nil
-}
-
-// onlyOne refuses the name of an instance that was another's id, now deleted: whose
-// usage is meant, nobody can tell.
-func (s *server) onlyOne(ctx context.Context, i tenancy.Instance, name string) error {
-	id, err := tenancy.ParseInstanceID(name)
-	if err != nil {
-		return nil
-	}
-	gone, err := s.cfg.Store.Instance(ctx, id)
-	switch {
-	case errors.Is(err, tenancy.ErrNotFound):
-		return nil
-	case err != nil:
-		return s.unavailable(ctx, err)
-	}
-	return ambiguous(map[tenancy.InstanceID]tenancy.TenantID{i.ID: i.Tenant, gone.ID: gone.Tenant}, name)
 }
 
 // anyUsage is whether anything is kept of somebody, sealed or not, whenever it was used.
@@ -138,15 +119,17 @@ func (s *server) displayNames(ctx context.Context, items []usageItem) (map[tenan
 		if _, ok := names[id]; ok || id == "" {
 			continue
 		}
-		if v, ok := s.cfg.Directory.View(id); ok {
+		v, ok := s.cfg.Directory.View(id)
+		if !ok {
+			i, err := s.cfg.Store.Instance(ctx, id)
+			if err != nil && !errors.Is(err, tenancy.ErrNotFound) {
+				return nil, s.unavailable(ctx, err)
+			}
+			v = &tenancy.View{Instance: i}
+		}
+		if names[id] = ""; v.Instance.Tenant == item.tenant { // else Redis was lost, and the id is somebody else's now
 			names[id] = v.Instance.Name
-			continue
 		}
-		i, err := s.cfg.Store.Instance(ctx, id)
-		if err != nil && !errors.Is(err, tenancy.ErrNotFound) {
-			return nil, s.unavailable(ctx, err)
-		}
-		names[id] = i.Name
 	}
 	return names, nil
 }

@@ -158,7 +158,7 @@ func TestHardBudget(t *testing.T) {
 	c.at = at(t, "2026-11-30T00:00:00Z")
 	records.add(t, "orders", "standard", "2026-11-29T05", requests(150)) // sealed by now
 	k.mustKeep(t)
-	if err := k.store.DeleteBudget(t.Context(), "t-acme"); err != nil {
+	if err := k.store.DeleteBudget(t.Context(), "t-acme", true); err != nil {
 		t.Fatal(err)
 	}
 	before := instances.String()

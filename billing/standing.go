@@ -15,6 +15,8 @@ type Standing struct {
 	Balance *Balance
 	// Wanted is what the budget does about the balance.
 	Wanted tenancy.Restraint
+	// Counted: the top-up that would be added was there before (Keeper.Would).
+	Counted bool
 	Holding
 }
 
@@ -99,10 +101,13 @@ func (k *Keeper) Would(ctx context.Context, t tenancy.TenantID, b Budget, up *To
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, err
 	}
+	counted := false
 	if up != nil {
-		in := *up
-		in.Currency = b.Currency
-		if ups, err = withTopUp(ups, in); err != nil {
+		in, err := up.in(b.Currency)
+		if err != nil {
+			return nil, Mistake{"balance.amount", err.Error()}
+		}
+		if ups, counted, err = withTopUp(ups, in); err != nil {
 			return nil, fmt.Errorf("tenant %s, %.80q: %w", t, up.ID, err)
 		}
 	}
@@ -110,19 +115,19 @@ func (k *Keeper) Would(ctx context.Context, t tenancy.TenantID, b Budget, up *To
 	if err != nil {
 		return nil, err
 	}
-	return &Standing{Budget: b, Balance: is, Wanted: b.Restraint(is), Holding: *k.Holdings(t)[t]}, nil
+	return &Standing{Budget: b, Balance: is, Wanted: b.Restraint(is), Counted: counted, Holding: *k.Holdings(t)[t]}, nil
 }
 
-// withTopUp is what setbudget.lua does to top-ups.
-func withTopUp(ups []TopUp, up TopUp) ([]TopUp, error) {
+// withTopUp is what setbudget.lua does to top-ups; counted is whether it was among them.
+func withTopUp(ups []TopUp, up TopUp) (all []TopUp, counted bool, err error) {
 	i := slices.IndexFunc(ups, func(o TopUp) bool { return o.ID == up.ID })
 	switch {
 	case i < 0 && len(ups) >= maxTopUps:
-		return nil, ErrFull
+		return nil, false, ErrFull
 	case i < 0:
-		return append(slices.Clone(ups), up), nil
+		return append(slices.Clone(ups), up), false, nil
 	case ups[i].Amount != up.Amount || ups[i].Currency != up.Currency:
-		return nil, ErrTaken
+		return nil, false, ErrTaken
 	}
-	return ups, nil
+	return ups, true, nil
 }

@@ -106,7 +106,7 @@ func TestSetWithTopUp(t *testing.T) {
 	if _, is, err := k.Balance(ctx, "t-acme"); err != nil || Money(is.Available) != "10.00" {
 		t.Errorf("in euros again: %+v %v", is, err)
 	}
-	if err := k.store.DeleteBudget(ctx, "t-acme"); err != nil {
+	if err := k.store.DeleteBudget(ctx, "t-acme", true); err != nil {
 		t.Fatal(err)
 	}
 	if _, ups, err := k.store.Budget(ctx, "t-acme"); !errors.Is(err, ErrNotFound) || len(ups) != 1 {
@@ -144,5 +144,79 @@ func TestCurrencies(t *testing.T) {
 		if got := fmt.Sprint(err); got != want && !(want == "" && err == nil) {
 			t.Errorf("%q: %s, want %s", code, got, want)
 		}
+	}
+}
+
+// TestOperatorsBudgets: what an operator has set a tenant cannot replace, however late it
+// looked.
+func TestOperatorsBudgets(t *testing.T) {
+	k, _, _ := newKeeper(t, &fakeRecords{})
+	ctx := t.Context()
+	mustSet(t, k, Budget{Currency: "EUR", Mode: ModeHard, Amount: "1", Action: tenancy.RestraintStop, ByOperator: true})
+	if _, err := k.store.SetBudget(ctx, "t-acme", Budget{Currency: "EUR", Mode: ModeSoft, Amount: "99"}, nil); !errors.Is(err, ErrOperators) {
+		t.Errorf("a tenant replaces it: %v", err)
+	}
+	if err := k.store.DeleteBudget(ctx, "t-acme", false); !errors.Is(err, ErrOperators) {
+		t.Errorf("a tenant removes it: %v", err)
+	}
+	if b, _, err := k.store.Budget(ctx, "t-acme"); err != nil || b.Mode != ModeHard {
+		t.Errorf("%+v %v", b, err)
+	}
+	if err := k.store.DeleteBudget(ctx, "t-acme", true); err != nil {
+		t.Fatal(err)
+	}
+	mustSet(t, k, Budget{Currency: "EUR", Mode: ModeSoft, Amount: "99"})
+	if err := k.store.DeleteBudget(ctx, "t-acme", false); err != nil {
+		t.Errorf("a tenant removes its own: %v", err)
+	}
+}
+
+// TestPrepaidSince: what months have used of a balance is not given back by another
+// budget in between.
+func TestPrepaidSince(t *testing.T) {
+	k, _, _ := newKeeper(t, &fakeRecords{})
+	ctx := t.Context()
+	since := func(currency string) string {
+		t.Helper()
+		m, ok, err := k.store.PrepaidSince(ctx, "t-acme", currency)
+		if err != nil || !ok {
+			return fmt.Sprint("none ", err)
+		}
+		return m.String()
+	}
+	prepaid := Budget{Currency: "EUR", Mode: ModePrepaid, Action: tenancy.RestraintStop, Since: monthOf(t, "2026-10")}
+	mustSet(t, k, prepaid)
+	mustSet(t, k, Budget{Currency: "EUR", Mode: ModeSoft, Amount: "1"})
+	dollars := prepaid
+	dollars.Currency, dollars.Since = "USD", monthOf(t, "2026-11")
+	mustSet(t, k, dollars)
+	if err := k.store.DeleteBudget(ctx, "t-acme", true); err != nil {
+		t.Fatal(err)
+	}
+	late := prepaid
+	late.Since = monthOf(t, "2026-12")
+	mustSet(t, k, late)
+	if got := since("EUR") + " " + since("USD") + " " + since("GBP"); got != "2026-10 2026-11 none <nil>" {
+		t.Error(got)
+	}
+}
+
+// TestSpelledAmounts: who pays again may write the amount in another way.
+func TestSpelledAmounts(t *testing.T) {
+	k, _, _ := newKeeper(t, &fakeRecords{})
+	ctx := t.Context()
+	prepaid := Budget{Currency: "EUR", Mode: ModePrepaid, Action: tenancy.RestraintStop, Since: monthOf(t, "2026-11")}
+	for _, amount := range []string{"10", "10.00", "10.0"} {
+		would, err := k.Would(ctx, "t-acme", prepaid, &TopUp{ID: "one", Amount: amount})
+		if err != nil || would.Counted != (amount != "10") {
+			t.Errorf("%s: %+v %v", amount, would, err)
+		}
+		counted, err := k.store.SetBudget(ctx, "t-acme", prepaid, &TopUp{ID: "one", Amount: amount})
+		if err != nil || counted != (amount != "10") {
+			t.Errorf("%s: %t %v", amount, counted, err)
+		}
+	}
+	if counted, err := k.store.TopUp(ctx, "t-acme", TopUp{ID: "one", Amount: "10", Currency: "EUR"}); err != nil || !counted {
+		t.Errorf("%t %v", counted, err)
 	}
 }

@@ -24,7 +24,7 @@ const callTimeout = 2 * time.Second
 //	weir:{<tenant>}:billed             hash: month -> totals by currency (JSON): months whose statements are final
 //	weir:{<tenant>}:billed:<month>     hash: currency -> Statement (JSON, gzip)
 //	weir:{<tenant>}:billed:<month>:marks  hash: instance -> number of its newest record in it; "made at" -> RFC 3339
-//	weir:{<tenant>}:budget             hash: "budget" -> Budget (JSON), "topup <id>" -> TopUp (JSON)
+//	weir:{<tenant>}:budget             hash: "budget" -> Budget (JSON), "topup <id>" -> TopUp (JSON), "since <currency>" -> Month
 //	weir:{<tenant>}:budget:<month>     hash: "<threshold> <amount>" -> when it was crossed
 //	weir:{<tenant>}:budget_events      stream: e (Event, JSON)
 const (
@@ -47,6 +47,8 @@ func eventsKey(t tenancy.TenantID) string { return "weir:{" + string(t) + "}:bud
 var (
 	//go:embed scripts/finalize.lua
 	finalizeLua string
+	//go:embed scripts/deletebudget.lua
+	deleteBudgetLua string
 	//go:embed scripts/setbudget.lua
 	setBudgetLua string
 	//go:embed scripts/raise.lua
@@ -61,11 +63,11 @@ var ErrNotFound = errors.New("not found")
 // Store keeps prices, final statements and budgets in Redis (standalone, Sentinel or
 // Cluster). Any goroutine.
 type Store struct {
-	rdb                    redis.UniversalClient
-	file                   map[string]Prices
-	finalize, raise, topup *redis.Script
-	setBudget              *redis.Script
-	timeout                time.Duration
+	rdb                     redis.UniversalClient
+	file                    map[string]Prices
+	finalize, raise, topup  *redis.Script
+	setBudget, deleteBudget *redis.Script
+	timeout                 time.Duration
 }
 
 // NewStore returns a store on rdb, whoever made it keeps and closes it (made as
@@ -75,7 +77,7 @@ func NewStore(rdb redis.UniversalClient, file map[string]Prices) *Store {
 	return &Store{
 		rdb: rdb, file: file, timeout: callTimeout,
 		finalize: redis.NewScript(finalizeLua), raise: redis.NewScript(raiseLua), topup: redis.NewScript(topupLua),
-		setBudget: redis.NewScript(setBudgetLua),
+		setBudget: redis.NewScript(setBudgetLua), deleteBudget: redis.NewScript(deleteBudgetLua),
 	}
 }
 

@@ -23,12 +23,15 @@ const (
 	maxEvents     = 1000
 	fieldBudget   = "budget"
 	topUpPrefix   = "topup "
+	sincePrefix   = "since "
 	maxEventsPage = 500
 )
 
 var (
 	// ErrNotPrepaid is of a top-up for a tenant without a prepaid budget in its currency.
 	ErrNotPrepaid = errors.New("no prepaid budget in that currency")
+	// ErrOperators is of a tenant that would change its operator's budget.
+	ErrOperators = errors.New("the budget is an operator's")
 	// ErrTaken is of a top-up's id that another one has.
 	ErrTaken = errors.New("another top-up has that id")
 	// ErrFull is of a tenant with as many top-ups as it may have.
@@ -78,8 +81,8 @@ func topUps(t tenancy.TenantID, fields map[string]string) (all []TopUp, err erro
 
 // SetBudget replaces a tenant's budget; a prepaid one with a top-up (nil: none), both or
 // neither. The top-up is in the budget's currency, whatever it says. Top-ups that there
-// were stay, and count when a prepaid budget is in their currency; counted is whether this was one of them. A Mistake
-// if there is one in it, ErrTaken, ErrFull.
+// were stay, and count when a prepaid budget is in their currency; counted is whether this
+// was one of them. A Mistake if there is one in it, ErrTaken, ErrFull, ErrOperators.
 func (s *Store) SetBudget(ctx context.Context, t tenancy.TenantID, b Budget, up *TopUp) (counted bool, err error) {
 	if wrong := b.Check(); len(wrong) > 0 {
 		return false, wrong[0]
@@ -88,21 +91,23 @@ func (s *Store) SetBudget(ctx context.Context, t tenancy.TenantID, b Budget, up 
 	if err != nil {
 		return false, fmt.Errorf("budget of tenant %s: %w", t, err)
 	}
-	args := []any{raw}
+	args := []any{raw, b.Currency, ""}
+	if b.Mode == ModePrepaid {
+		args[2] = b.Since.String()
+	}
 	if up != nil {
 		if b.Mode != ModePrepaid {
 			return false, Mistake{"balance", "only a prepaid budget has one"}
 		}
-		in := *up
-		in.Currency = b.Currency
-		if wrong := in.check("balance.amount"); wrong != nil {
-			return false, *wrong
+		in, err := up.in(b.Currency)
+		if err != nil {
+			return false, Mistake{"balance.amount", err.Error()}
 		}
 		paid, err := json.Marshal(in)
 		if err != nil {
 			return false, fmt.Errorf("top-up of tenant %s: %w", t, err)
 		}
-		args = append(args, up.ID, paid, up.Amount, maxTopUps, b.Currency)
+		args = append(args, in.ID, paid, in.Amount, maxTopUps)
 	}
 	if err := s.budgeted(ctx, t); err != nil {
 		return false, err
@@ -112,9 +117,27 @@ func (s *Store) SetBudget(ctx context.Context, t tenancy.TenantID, b Budget, up 
 		return false, fmt.Errorf("writing the budget of tenant %s: %w", t, err)
 	}
 	if up == nil {
-		return false, nil
+		up = &TopUp{}
 	}
 	return s.toppedUp(t, up.ID, answer)
+}
+
+// PrepaidSince is the first month that a tenant's prepaid balance in a currency pays, or
+// paid when there last was one; not ok if there never was.
+func (s *Store) PrepaidSince(ctx context.Context, t tenancy.TenantID, currency string) (m Month, ok bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	text, err := s.rdb.HGet(ctx, budgetKey(t), sincePrefix+currency).Result()
+	if errors.Is(err, redis.Nil) {
+		return 0, false, nil
+	}
+	if err == nil {
+		m, err = ParseMonth(text)
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("reading the budget of tenant %s: %w", t, err)
+	}
+	return m, true, nil
 }
 
 // budgeted puts a tenant among those that have a budget. It comes first: a tenant there
@@ -139,17 +162,28 @@ func (s *Store) toppedUp(t tenancy.TenantID, id, answer string) (counted bool, e
 		return false, fmt.Errorf("tenant %s: %w", t, ErrNotPrepaid)
 	case "full":
 		return false, fmt.Errorf("tenant %s: %w", t, ErrFull)
+	case "operators":
+		return false, fmt.Errorf("tenant %s: %w", t, ErrOperators)
 	}
 	return false, fmt.Errorf("tenant %s, %.80q: %w", t, id, ErrTaken)
 }
 
 // DeleteBudget removes a tenant's budget; top-ups stay, for there may be one again.
-func (s *Store) DeleteBudget(ctx context.Context, t tenancy.TenantID) error {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	if err := s.rdb.HDel(ctx, budgetKey(t), fieldBudget).Err(); err != nil {
+// ErrOperators if it is an operator's and who asks is none.
+func (s *Store) DeleteBudget(ctx context.Context, t tenancy.TenantID, byOperator bool) error {
+	who := "tenant"
+	if byOperator {
+		who = "operator"
+	}
+	answer, err := s.run(ctx, s.deleteBudget, []string{budgetKey(t)}, who).Text()
+	if err != nil {
 		return fmt.Errorf("deleting the budget of tenant %s: %w", t, err)
 	}
+	if answer != "ok" {
+		return fmt.Errorf("tenant %s: %w", t, ErrOperators)
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	if err := s.rdb.SRem(ctx, keyBudgets, string(t)).Err(); err != nil {
 		return fmt.Errorf("deleting the budget of tenant %s: %w", t, err)
 	}
@@ -159,8 +193,9 @@ func (s *Store) DeleteBudget(ctx context.Context, t tenancy.TenantID) error {
 // TopUp adds to a prepaid balance, whose currency must be the top-up's. Given again with
 // the same id it changes nothing, and counted is true. ErrNotPrepaid, ErrTaken, ErrFull.
 func (s *Store) TopUp(ctx context.Context, t tenancy.TenantID, up TopUp) (counted bool, err error) {
-	if wrong := up.check("amount"); wrong != nil {
-		return false, *wrong
+	up, err = up.in(up.Currency)
+	if err != nil {
+		return false, Mistake{"amount", err.Error()}
 	}
 	raw, err := json.Marshal(up)
 	if err != nil {
@@ -173,12 +208,12 @@ func (s *Store) TopUp(ctx context.Context, t tenancy.TenantID, up TopUp) (counte
 	return s.toppedUp(t, up.ID, answer)
 }
 
-// check says what keeps a top-up from being one; path is its amount's.
-func (up *TopUp) check(path string) *Mistake {
-	if _, err := ParsePositive(up.Amount, up.Currency); err != nil {
-		return &Mistake{path, err.Error()}
-	}
-	return nil
+// in is a top-up in a currency, its amount written as all are: whoever sends it again may
+// write it in another way.
+func (up TopUp) in(currency string) (TopUp, error) {
+	amount, err := ParsePositive(up.Amount, currency)
+	up.Amount, up.Currency = Money(amount), currency
+	return up, err
 }
 
 // Budgeted are the tenants that have a budget.

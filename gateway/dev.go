@@ -69,6 +69,7 @@ type dev struct {
 	pool     upstream.Config
 	nodes    []int
 	rdb      redis.UniversalClient
+	halfway  bool                  // what unsaved has written is a part of something, and is not to be saved
 	unsaved  redis.UniversalClient // to the embedded Redis; what it writes is saved with what rdb does next
 	listen   address
 	external bool // the pool is a real one
@@ -89,6 +90,7 @@ func Dev(ctx context.Context, o DevOptions, now <-chan struct{}) (err error) {
 	if o.SampleUsage {
 		d.say("making up usage since %s, which takes some seconds ...\n", billing.MonthOf(d.started)-sampleMonths)
 		if err := d.sample(ctx, sampleMonths); err != nil {
+			d.halfway = true
 			return unlessDone(ctx, err)
 		}
 	}
@@ -178,7 +180,12 @@ func (d *dev) openRedis(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		d.onClose(embedded.close)
+		d.onClose(func() error {
+			if d.halfway {
+				return embedded.shut()
+			}
+			return embedded.close()
+		})
 		d.rdb, d.unsaved = embedded.client(), embedded.plain
 		d.onClose(d.rdb.Close)
 		return nil

@@ -52,7 +52,7 @@ func (d *dev) checkSample() error {
 // sample counts what demo is said to have used, hour by hour from some months ago, and
 // seals it by the same stores and sealer as any other usage, at a clock of its own. The
 // plan dev has prices from then on. Its writes are saved together by the first one of
-// somebody else: cut off before, it was never there.
+// somebody else, or at the end of the process: cut off before (halfway), it was never there.
 func (d *dev) sample(ctx context.Context, months int) error {
 	now := d.started.UTC()
 	month := billing.MonthOf(now) - billing.Month(months)

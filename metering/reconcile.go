@@ -190,7 +190,7 @@ func (r *Reconciler) look(ctx context.Context, ids []tenancy.InstanceID) (map[te
 // tell raises the alarm.
 func (r *Reconciler) tell(id tenancy.InstanceID, c Comparison) {
 	fix := "look for a metering.dir that no gateway serves (its counts come when one does), for gateways that were killed in the middle of requests " +
-		"(their clients were not told that these were written), and for whoever writes to the pool beside the gateways"
+		"(their clients were not told that these were written), for whoever writes to the pool beside the gateways, and for transactions that wrote nothing, or were open for long: their ends take offsets too"
 	if c.Difference < 0 {
 		fix = "look whether a topic was created and deleted again since then, or requests without acknowledgement (acks=0) were refused by brokers; " +
 			"else keep the metering.dir of all gateways and report it: somebody may pay for too much"

@@ -100,10 +100,11 @@ func (w *walk) produce(ctx context.Context) (string, error) {
 	if w.topic = w.cmd.Topic; w.topic == "" {
 		w.topic = "weir-check-" + strings.ToLower(rand.Text()[:8])
 		text = "to " + w.topic + ", made for this and deleted"
-		if _, err := kadm.NewClient(w.client).CreateTopic(ctx, 1, -1, nil, w.topic); err != nil {
+		_, err := kadm.NewClient(w.client).CreateTopic(ctx, 1, -1, nil, w.topic)
+		w.made = err == nil || ctx.Err() != nil // it may be
+		if err != nil {
 			return text, w.mayNot(ctx, "make a topic", err)
 		}
-		w.made = true
 	}
 	rec := &kgo.Record{Topic: w.topic, Value: []byte("weir connection check")}
 	done := make(chan error, 1)
@@ -187,7 +188,8 @@ func (w *walk) cleanUp(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if _, err := kadm.NewClient(w.client).DeleteTopic(ctx, w.topic); err != nil {
+	_, err := kadm.NewClient(w.client).DeleteTopic(ctx, w.topic)
+	if err != nil && !errors.Is(err, kerr.UnknownTopicOrPartition) {
 		say(w.e.err, "topic %s is still there: %v\n", w.topic, err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"weir/admin"
 	"weir/tenancy"
@@ -34,6 +35,13 @@ type tokenCreateCmd struct {
 
 // longestToken is for how long a token may count.
 const longestToken = 366 * 24 * time.Hour
+
+const (
+	// maxKeyFile is how large a file with a key may be, in bytes.
+	maxKeyFile = 64 << 10
+	// maxSubject is how long a subject may be, in bytes: gateways look at 8 KiB of a token.
+	maxSubject = 200
+)
 
 func (c *tokenCreateCmd) Run(_ context.Context, e *env) error {
 	if err := c.check(); err != nil {
@@ -59,9 +67,13 @@ func (c *tokenCreateCmd) Run(_ context.Context, e *env) error {
 	}
 	switch {
 	case e.Output == "json":
-		return printJSON(e.out, map[string]any{
-			"token": token, "subject": claims.Subject, "tenant": c.Tenant, "roles": c.Role, "expires_at": claims.Expires.UTC(),
-		})
+		made := map[string]any{"subject": claims.Subject, "tenant": c.Tenant, "roles": c.Role, "expires_at": claims.Expires.UTC()}
+		if c.Out == "" {
+			made["token"] = token
+		} else {
+			made["file"] = c.Out // and nowhere else: this may be a log
+		}
+		return printJSON(e.out, made)
 	case c.Out != "":
 		say(e.out, "%s speaks for %s until %s\n", c.Out, claims.Subject, claims.Expires.UTC().Format(time.RFC3339))
 	default:
@@ -77,6 +89,12 @@ func (c *tokenCreateCmd) check() error {
 		if !slices.Contains(known, role) {
 			return tokenMistake("there is no role %q: there are %s", role, strings.Join(known, ", "))
 		}
+	}
+	if len(c.Role) == 0 {
+		return tokenMistake("--role is needed: there are %s", strings.Join(known, ", "))
+	}
+	if len(c.Subject) > maxSubject || strings.ContainsFunc(c.Subject, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return tokenMistake("--subject: want at most %d printable characters", maxSubject)
 	}
 	if c.Tenant == "" && !slices.Contains(c.Role, "operator") {
 		return tokenMistake("--tenant is needed: only an operator's token is for all tenants")
@@ -96,10 +114,22 @@ func tokenMistake(format string, args ...any) error {
 	return &failure{code: "usage", message: fmt.Sprintf(format, args...), try: []string{"weir token create --help"}, exit: exitUsage}
 }
 
+// keyFile reads a small file; what is none could be waited for without an end.
+func keyFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxKeyFile {
+		return nil, fmt.Errorf("is no file of at most %d bytes", maxKeyFile)
+	}
+	return os.ReadFile(path)
+}
+
 // key reads the key that gateways verify with.
 func (c *tokenCreateCmd) key() ([]byte, error) {
 	if c.KeyFile != "" {
-		data, err := os.ReadFile(c.KeyFile)
+		data, err := keyFile(c.KeyFile)
 		if err != nil {
 			return nil, badKeyFile(c.KeyFile, err)
 		}
