@@ -84,3 +84,26 @@ func TestDevProducesNothing(t *testing.T) {
 		t.Errorf("records produced and fetched are %s, want 2 0", produced)
 	}
 }
+
+// Sample usage that was cut off was never there.
+func TestHalfASampleIsNotSaved(t *testing.T) {
+	for _, halfway := range []bool{true, false} {
+		d := &dev{site: &site{abs: t.TempDir()}, log: discardLog()}
+		if err := os.Mkdir(d.site.path("data"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.openRedis(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.unsaved.Set(t.Context(), "half", 1, 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		d.halfway = halfway
+		if err := d.close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(d.site.redisFile()); os.IsNotExist(err) != halfway {
+			t.Errorf("halfway %t: %v", halfway, err)
+		}
+	}
+}
