@@ -23,10 +23,7 @@ const (
 // else than its throttling.
 func TestQuotaFailover(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func(testing.TB) parts.RedisSet{
-		"sentinel": func(t testing.TB) parts.RedisSet { return parts.StartRedisSentinel(t) },
-		"cluster":  func(t testing.TB) parts.RedisSet { return parts.StartRedisCluster(t) },
-	} {
+	for name, start := range redisSets() {
 		t.Run(name, func(t *testing.T) {
 			set := start(t)
 			w := newWorldWith(t, parts.StartKafka(t, 1), set.URL())

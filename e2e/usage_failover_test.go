@@ -18,10 +18,7 @@ var usageFailovers = flag.Int("usage-failovers", 2, "how often TestUsageFailover
 // has: the replicas were frozen and cut off for seconds (operations.md F12).
 func TestUsageFailover(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func(testing.TB) parts.RedisSet{
-		"sentinel": func(t testing.TB) parts.RedisSet { return parts.StartRedisSentinel(t) },
-		"cluster":  func(t testing.TB) parts.RedisSet { return parts.StartRedisCluster(t) },
-	} {
+	for name, start := range redisSets() {
 		t.Run(name, func(t *testing.T) {
 			set := start(t)
 			w := newWorldWith(t, parts.StartKafka(t, 1), set.URL())
@@ -51,6 +48,14 @@ func TestUsageFailover(t *testing.T) {
 			}
 			load.end(g1, g2)
 		})
+	}
+}
+
+// redisSets are the ways in which Redis outlives a master.
+func redisSets() map[string]func(testing.TB) parts.RedisSet {
+	return map[string]func(testing.TB) parts.RedisSet{
+		"sentinel": func(t testing.TB) parts.RedisSet { return parts.StartRedisSentinel(t) },
+		"cluster":  func(t testing.TB) parts.RedisSet { return parts.StartRedisCluster(t) },
 	}
 }
 

@@ -43,7 +43,7 @@ func (c *budgetSetCmd) Run(ctx context.Context, e *env) error {
 		}
 	}
 	if c.DryRun {
-		return c.report(e, would, would.Tenant+": nothing was changed; this would be")
+		return c.report(e, would, would.Tenant+": nothing was changed; this would be"+c.counted(would))
 	}
 	if would.Tightens > 0 {
 		if err := c.confirmed(e, would); err != nil {
@@ -53,11 +53,15 @@ func (c *budgetSetCmd) Run(ctx context.Context, e *env) error {
 	if err := cl.call(ctx, http.MethodPut, path, body, &did); err != nil {
 		return err
 	}
-	text := "the budget of " + did.Tenant + " is set"
-	if did.Counted {
-		text += "; " + c.ID + " was counted already"
+	return c.report(e, did, "the budget of "+did.Tenant+" is set"+c.counted(did))
+}
+
+// counted says of a payment that is there already that it adds nothing.
+func (c *budgetSetCmd) counted(did api.ChangedBudget) string {
+	if !did.Counted {
+		return ""
 	}
-	return c.report(e, did, text)
+	return "; " + c.ID + " was counted already"
 }
 
 func (c *budgetSetCmd) body() (*api.SetBudget, error) {
